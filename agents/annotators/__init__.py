@@ -1,0 +1,7 @@
+"""Annotators of every kind behind one protocol."""
+
+from .annotator import Annotator, Asked, Asking, Question
+from .build import build_annotator
+from .human import HumanAnnotator
+
+__all__ = ["Annotator", "Asked", "Asking", "HumanAnnotator", "Question", "build_annotator"]

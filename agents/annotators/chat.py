@@ -1,0 +1,269 @@
+"""Chat models as annotators, behind any OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, create_model
+
+from ...tools.embedding import wordpiece_counts
+from ...tools.errors import BudgetExceeded, EndpointError
+from ...tools.ledger import Call, Ledger, Settlement, Vote
+from ...tools.prompts import Message, PromptLibrary
+from ...tools.task import TaskConfig
+from ..answers import Parsed, Shape, shape, split_items
+from ..endpoint import Endpoint
+from ..paid_call import CallRefused, request_key
+from ..structured import Asked as Answered
+from ..structured import StructuredChat
+from .annotator import Asked, Asking, Question
+from .settings import ChatAnnotatorConfig
+
+ONE, MANY = "annotator/classify", "annotator/classify_many"
+_FATAL = frozenset((401, 403, 404))
+_FAILURES = 5
+_TOKENS_OF_ANSWER = {True: 48, False: 16}
+
+
+class ChatAnnotator:
+    """A chat model with a prompt and parameters.
+
+    An item that the server keeps refusing is an invalid vote; an endpoint that fails more often
+    than it answers is an error.
+
+    Args:
+        config: Endpoint, price, and how it is asked.
+        task: The label set and guidelines.
+        prompts: Holds ``annotator/classify`` and ``annotator/classify_many``.
+        ledger: Pays and remembers.
+        stop: Whether the run has been asked to stop; asked before each try.
+    """
+
+    repeats = True
+
+    def __init__(
+        self,
+        config: ChatAnnotatorConfig,
+        task: TaskConfig,
+        prompts: PromptLibrary,
+        ledger: Ledger,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.name, self.tier, self.trusted = config.name, config.tier, config.trusted
+        self.price = config.price
+        self._config, self._task = config, task
+        self._endpoint = Endpoint(config)
+        self._chat = StructuredChat(self._endpoint, ledger, prompts, stop=stop)
+        self._prompt = prompts.get(ONE if config.items_per_request == 1 else MANY)
+        self._item, self._batch = answer_shapes(task.label_names)
+        content = task.model_dump_json(include={"name", "labels", "guidelines"})
+        self._hash = request_key(self._prompt.hash, content, config.reasons)
+        self._pool = ThreadPoolExecutor(config.concurrency, f"{config.name}-")
+        self._counting = threading.Lock()
+        self._answers = self._failures = 0
+
+    def ask(self, questions: Sequence[Question], asking: Asking) -> Asked:
+        """Put the questions, several requests at a time.
+
+        Raises:
+            EndpointError: The endpoint refuses what it was sent, or fails again and again.
+            CallStopped: The run is stopping; what was under way has been settled.
+        """
+        size = self._config.items_per_request
+        blocks = [questions[start : start + size] for start in range(0, len(questions), size)]
+        self._chat.mode()
+        futures = [self._pool.submit(self._request, block, asking) for block in blocks]
+        results, errors = [], []
+        for future in futures:
+            try:
+                results.append(future.result())
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            # Only now: what the other requests brought is in the ledger before the run ends.
+            raise errors[0]
+        for place, (_, missed) in enumerate(results):
+            if missed:
+                # Reservations are wider than costs: what was under way has left room by now.
+                results[place] = self._request(blocks[place], asking)
+        votes = [vote for given, _ in results for vote in given]
+        valid = sum(vote.label is not None for vote in votes)
+        not_asked = tuple(item for _, missed in results for item in missed)
+        return Asked(valid, len(votes) - valid, not_asked)
+
+    def expect(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Expected cost of one vote on each text, in nanodollars, shape (n,)."""
+        tokens_in, tokens_out = self.tokens(texts)
+        costs = [
+            self.price.cost(int(a), int(b), labels=1)
+            for a, b in zip(tokens_in, tokens_out, strict=True)
+        ]
+        return np.asarray(costs, np.int64)
+
+    def tokens(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Expected tokens of one vote on each text; the prompt is shared by a request's items."""
+        empty = [Question("1", "", 0)] * self._config.items_per_request
+        around = sum(wordpiece_counts([message.content for message in self._messages(empty)]))
+        own = np.asarray(wordpiece_counts(texts), np.int64)
+        out = _TOKENS_OF_ANSWER[self._config.reasons]
+        share = -(-around // self._config.items_per_request)
+        return own + share, np.full(len(texts), out, np.int64)
+
+    def example(self, text: str) -> list[Message]:
+        """The prompt that one text would be sent in."""
+        return self._messages([Question("1", text, 0)])
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        self._pool.shutdown(wait=True)
+        self._endpoint.close()
+
+    # -- one request ----------------------------------------------------------------------------
+
+    def _request(
+        self, questions: Sequence[Question], asking: Asking
+    ) -> tuple[list[Vote], list[str]]:
+        ids = tuple(question.item_id for question in questions)
+        attempts = [question.attempt for question in questions]
+        call = Call(
+            request_key=request_key(self.name, self._hash, ids, attempts),
+            agent="annotator",
+            annotator=self.name,
+            model=self._config.model,
+            purpose=asking.purpose,
+            round=asking.round,
+            items=ids,
+            prompt_hash=self._hash,
+        )
+        wanted: Shape[Any] = self._item if self._config.items_per_request == 1 else self._batch
+        made: list[Vote] = []
+
+        def read(answered: Answered[Any]) -> Sequence[Vote]:
+            made[:] = self._votes(questions, answered, asking)
+            return made
+
+        try:
+            self._chat.ask(self._messages(questions), wanted, call, votes=read)
+        except BudgetExceeded:
+            return [], list(ids)
+        except CallRefused as error:
+            self._count(failed=error)
+            return self._refused(questions, call, error, asking), []
+        self._count(failed=None)
+        return made, []
+
+    def _messages(self, questions: Sequence[Question]) -> list[Message]:
+        labels = [label.model_dump() for label in self._task.labels]
+        # A re-ask shows the labels in another order, so that it does not repeat a slip of position.
+        turn = questions[0].attempt * -(-len(labels) // 2) % len(labels)
+        shared: dict[str, Any] = {
+            "task_name": self._task.name,
+            "guidelines": self._task.guidelines,
+            "labels": labels[turn:] + labels[:turn],
+            "want_reason": self._config.reasons,
+        }
+        if self._config.items_per_request == 1:
+            return self._prompt.render(**shared, text=questions[0].text)
+        items = [{"id": str(n), "text": q.text} for n, q in enumerate(questions, 1)]
+        return self._prompt.render(**shared, items=items)
+
+    def _votes(
+        self, questions: Sequence[Question], answered: Answered[Any], asking: Asking
+    ) -> list[Vote]:
+        settlement = answered.settlement
+        if self._config.items_per_request == 1:
+            parsed = [Parsed(answered.value, answered.invalid, answered.data)]
+        elif answered.data is None:
+            parsed = [Parsed(None, answered.invalid, None)] * len(questions)
+        else:
+            numbers = [str(n) for n in range(1, len(questions) + 1)]
+            shapes = shape(_numbered(self._item.model))
+            parsed = list(
+                split_items(
+                    answered.data, numbers, shapes, field="answers", key="id"
+                ).values()
+            )
+        costs = _shares(settlement.cost, len(questions))
+        return [
+            self._vote(question, answer, cost, asking)
+            for question, answer, cost in zip(questions, parsed, costs, strict=True)
+        ]
+
+    def _vote(self, question: Question, answer: Parsed[Any], cost: int, asking: Asking) -> Vote:
+        value = answer.value
+        label = value.label if value is not None else None
+        invalid = None if label is not None else answer.invalid or "no_label_fits"
+        return Vote(
+            item_id=question.item_id,
+            annotator=self.name,
+            label=label,
+            invalid=invalid,
+            prompt_hash=self._hash,
+            attempt=question.attempt,
+            purpose=asking.purpose,
+            round=asking.round,
+            cost=cost,
+            confidence=value.confidence if value is not None else None,
+            reason=value.reason if value is not None else None,
+        )
+
+    def _refused(
+        self, questions: Sequence[Question], call: Call, error: CallRefused, asking: Asking
+    ) -> list[Vote]:
+        """An invalid vote for each item, so that a refused item is not sent for ever."""
+        given_up: Parsed[Any] = Parsed(None, None, None)
+        votes = [
+            replace(self._vote(question, given_up, 0, asking), invalid="no_answer")
+            for question in questions
+        ]
+        note = replace(
+            call,
+            request_key=request_key(call.request_key, "given up"),
+            purpose="given_up",
+            requests=0,
+        )
+        asking.ledger.record(note, Settlement("answered", error=str(error)), votes)
+        return votes
+
+    def _count(self, failed: CallRefused | None) -> None:
+        if failed is not None and failed.status in _FATAL:
+            raise failed
+        with self._counting:
+            if failed is None:
+                self._answers += 1
+                return
+            self._failures += 1
+            if self._failures >= _FAILURES and self._failures > self._answers:
+                raise EndpointError(
+                    f"{self.name}: {self._failures} requests failed and {self._answers} were "
+                    f"answered; last: {failed} Labels so far are kept; put the endpoint right and "
+                    "resume."
+                )
+
+
+def answer_shapes(labels: Sequence[str]) -> tuple[Shape[Any], Shape[Any]]:
+    """Shapes of an answer about one item and of an answer about several."""
+    item = create_model(
+        "Answer",
+        label=(Literal[tuple(labels)] | None, ...),
+        confidence=(float | None, Field(None, ge=0, le=1)),
+        reason=(str | None, None),
+    )
+    many = create_model("Answers", answers=(list[_numbered(item)], ...))  # type: ignore[misc]
+    return shape(item), shape(many, "answers")
+
+
+def _numbered(item: type[BaseModel]) -> type[BaseModel]:
+    return create_model("NumberedAnswer", __base__=item, id=(str, ...))
+
+
+def _shares(cost: int, items: int) -> list[int]:
+    """The cost of a request over its items, to the last nanodollar."""
+    each, rest = divmod(cost, items)
+    return [each + (position < rest) for position in range(items)]

@@ -1,0 +1,26 @@
+"""What every agent has at hand while it works for one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..tools.ledger import Ledger
+from ..tools.pool import Pool
+from ..tools.prompts import PromptLibrary
+from ..tools.task import TaskConfig
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The run as its agents see it: no gold, no configuration of others.
+
+    Attributes:
+        stopping: Whether the run has been asked to stop.
+    """
+
+    task: TaskConfig
+    ledger: Ledger
+    pool: Pool
+    prompts: PromptLibrary
+    stopping: Callable[[], bool]

@@ -1,0 +1,100 @@
+"""The critic's free checks on labels: neighbours and out-of-sample confident learning."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tools.consistency import (
+    confident_learning,
+    neighbour_disagreement,
+    normalised_margin,
+)
+from .context import RunContext
+from .labelled import training_set
+from .rounds import RoundFit
+
+NEIGHBOURS = "neighbours disagree"
+LEARNING = "confident learning"
+
+
+def flagged_labels(ctx: RunContext, fit: RoundFit) -> dict[str, list[str]]:
+    """Accepted labels that fail a check, the most doubtful first.
+
+    Labels of a trusted annotator are not doubted.
+
+    Returns:
+        Names of the failed checks by item id.
+    """
+    if not usable(ctx, fit):
+        return {}
+    accepted = ctx.ledger.votes.concluded()
+    keep = [
+        position
+        for position, item in enumerate(fit.ids)
+        if not accepted[item].evidence.get("gold", False)
+    ]
+    if len(fit.ids) < 2 * len(ctx.labels) or not keep:
+        return {}
+    learned = confident_learning(fit.labels, fit.out_of_sample)
+    margin = normalised_margin(fit.labels, fit.out_of_sample)
+    near = _lonely(ctx, ctx.row_numbers(fit.ids), fit.labels)
+    doubtful = sorted(
+        (position for position in keep if learned.flags[position] or near[position]),
+        key=lambda position: (float(margin[position]), fit.ids[position]),
+    )
+    return {
+        fit.ids[position]: _names(bool(near[position]), bool(learned.flags[position]))
+        for position in doubtful
+    }
+
+
+def usable(ctx: RunContext, fit: RoundFit | None) -> bool:
+    """Whether position in the pool says enough about labels for a check to rest on it.
+
+    Where the student, out of sample, seldom agrees with accepted labels, most flags are false.
+    """
+    if fit is None:
+        return False
+    agreement = float((fit.out_of_sample.argmax(axis=1) == fit.labels).mean())
+    return agreement >= ctx.config.critic.checks_from
+
+
+def flags_of_new(
+    ctx: RunContext, ids: list[str], labels: NDArray[np.int64], fit: RoundFit | None
+) -> dict[str, list[str]]:
+    """Checks that new labels fail when they are held to the labelled items around them.
+
+    Args:
+        ctx: The run.
+        ids: Items, length n.
+        labels: The classes that they are about to get, shape (n,).
+        fit: The last student, which tells whether the check is of use.
+    """
+    if not usable(ctx, fit):
+        return {}
+    known = training_set(ctx)
+    others = ~np.isin(known.rows, ctx.row_numbers(ids))
+    rows = np.concatenate([ctx.row_numbers(ids), known.rows[others]])
+    classes = np.concatenate([labels, known.labels[others]])
+    near = _lonely(ctx, rows, classes)[: len(ids)]
+    return {item: [NEIGHBOURS] for item, alone in zip(ids, near, strict=True) if alone}
+
+
+def _lonely(
+    ctx: RunContext, rows: NDArray[np.int64], labels: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    k = ctx.config.critic.neighbours
+    real = ~ctx.pool.origins()[rows]
+    if int(real.sum()) <= k:
+        return np.zeros(len(rows), bool)
+    share = neighbour_disagreement(
+        ctx.pool.vectors()[rows], labels, k=k, exclude=~real
+    )
+    # A class with fewer labels than neighbours can not agree with itself.
+    common = np.bincount(labels[real], minlength=len(ctx.labels))[labels] > k
+    return np.asarray((share >= ctx.config.critic.neighbours_disagree) & common, np.bool_)
+
+
+def _names(near: bool, learned: bool) -> list[str]:
+    return [name for name, failed in ((NEIGHBOURS, near), (LEARNING, learned)) if failed]

@@ -1,0 +1,168 @@
+"""The run configuration: every part's settings, composed once and checked as a whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..agents.annotators.settings import AnnotatorConfig
+from ..agents.critic import CriticConfig
+from ..agents.generator import GenerationConfig
+from ..agents.selector import SelectionConfig
+from ..tools.embedding import EmbedderConfig
+from ..tools.errors import ConfigError
+from ..tools.ledger import Caps
+from ..tools.money import to_nano
+from ..tools.plateau import StoppingConfig
+from ..tools.pool import PoolConfig
+from ..tools.readers import DataConfig
+from ..tools.student import StudentConfig
+from ..tools.task import TaskConfig
+
+
+class BudgetConfig(BaseModel):
+    """Hard limits: a call whose reservation would pass one of them is not sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    usd: float = Field(ge=0, allow_inf_nan=False, description="Most that the run may spend.")
+    tokens: int | None = Field(None, ge=1, description="Most tokens, in and out together.")
+    requests: int | None = Field(None, ge=1, description="Most requests to annotators and agents.")
+    wall_clock_s: float | None = Field(
+        None, gt=0, description="Most seconds of running, over all resumes."
+    )
+
+    def caps(self) -> Caps:
+        """The caps that the ledger enforces."""
+        return Caps(to_nano(self.usd), self.tokens, self.requests)
+
+
+class HumanConfig(BaseModel):
+    """What people cost, and how many questions they are put at a time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label_usd: float = Field(
+        0.10,
+        ge=0,
+        allow_inf_nan=False,
+        description="Price of one label by a person; values an error where nothing else does.",
+    )
+    questions_per_round: int = Field(20, ge=0, description="Most questions to people in a round.")
+
+
+class RunConfig(BaseModel):
+    """All of ``run.yaml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="labelwright run configuration")
+
+    task: TaskConfig
+    data: DataConfig
+    pool: PoolConfig = PoolConfig()
+    embedder: EmbedderConfig = EmbedderConfig()
+    annotators: list[AnnotatorConfig] = Field(min_length=1, description="Who votes.")
+    selection: SelectionConfig = SelectionConfig()
+    generation: GenerationConfig = GenerationConfig()
+    critic: CriticConfig = CriticConfig()
+    student: StudentConfig = StudentConfig()
+    budget: BudgetConfig
+    stopping: StoppingConfig = StoppingConfig()
+    human: HumanConfig = HumanConfig()
+    prompts: Path | None = Field(
+        None, description="Folder of templates that is searched before the packaged ones."
+    )
+    seed: int = Field(0, ge=0, description="Equal seeds and equal votes give equal runs.")
+
+    @model_validator(mode="after")
+    def _annotators_fit(self) -> RunConfig:
+        names = [annotator.name for annotator in self.annotators]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"annotators: the name {twice[0]!r} is used twice; rename one")
+        if all(annotator.kind == "human" for annotator in self.annotators):
+            raise ValueError(
+                "annotators: only people are configured; add a model, recorded votes or "
+                "{kind: embedded, name: embedded} to label what people do not reach"
+            )
+        return self
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read and check a ``run.yaml``; paths in it are relative to its folder.
+
+    Raises:
+        ConfigError: Names the file, the field, the value and what was expected.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; `labelwright init` writes one.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected sections such as 'task:' and 'data:', found {raw!r}.")
+    return parse_config(raw, folder=path.parent, source=str(path))
+
+
+def parse_config(raw: dict[str, Any], *, folder: Path, source: str = "run.yaml") -> RunConfig:
+    """Check a configuration that is already read.
+
+    Args:
+        raw: The sections.
+        folder: What relative paths are relative to.
+        source: How error messages call it.
+
+    Raises:
+        ConfigError: As `load_config`.
+    """
+    try:
+        return RunConfig.model_validate(_with_absolute_paths(raw, folder.resolve()))
+    except ValidationError as error:
+        lines = [_explain(detail) for detail in error.errors()]
+        raise ConfigError("\n".join(f"{source}: {line}" for line in lines)) from None
+
+
+def dump_config(config: RunConfig) -> str:
+    """The configuration as YAML, every default written out."""
+    plain = json.loads(config.model_dump_json(by_alias=True, exclude_none=True))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _with_absolute_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
+    def absolute(section: Any, *keys: str) -> Any:
+        if not isinstance(section, dict):
+            return section
+        paths = {k: str(folder / section[k]) for k in keys if isinstance(section.get(k), str)}
+        return {**section, **paths}
+
+    annotators = raw.get("annotators")
+    changed = absolute(raw, "prompts")
+    changed["data"] = absolute(raw.get("data"), "path")
+    if isinstance(annotators, list):
+        changed["annotators"] = [absolute(annotator, "path") for annotator in annotators]
+    return {key: value for key, value in changed.items() if key in raw}
+
+
+_ADVICE = {
+    "api_key": "keys come from the environment only: name the variable in 'api_key_env'",
+}
+
+
+def _explain(detail: Any) -> str:
+    # A union writes the tag of the chosen kind into the path; a reader of the file has no such key.
+    kinds = {"chat", "recorded", "embedded", "human"}
+    where = ".".join(str(part) for part in detail["loc"] if part not in kinds) or "the whole"
+    message = detail["msg"].removeprefix("Value error, ")
+    field = str(detail["loc"][-1]) if detail["loc"] else ""
+    if detail["type"] == "extra_forbidden":
+        message = _ADVICE.get(field, "no such option; check the spelling or remove it")
+        return f"{where}: {message}."
+    if detail["type"] == "missing":
+        return f"{where}: is missing; expected a value for it."
+    value = detail.get("input")
+    shown = "" if isinstance(value, dict | list) else f" Found {value!r}."
+    return f"{where}: {message}.{shown}"

@@ -1,0 +1,193 @@
+"""What the nodes of one run work with; made when a process takes the run up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..agents.annotators import Annotator, HumanAnnotator, build_annotator
+from ..agents.desk import Desk
+from ..agents.ballot import Ballot, Panel, count_votes, learn_panel
+from ..agents.ensemble import Voter, cascade, reference
+from ..tools.embedding import Embedder
+from ..tools.ledger import Ledger
+from ..tools.pool import Pool
+from ..tools.prompts import PromptLibrary
+from ..tools.rows import Rows
+from .config import RunConfig
+from .rounds import RoundFit, load_round
+
+Notify = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Fixed random parts of the pool, drawn before anything is labelled.
+
+    Attributes:
+        stop_set: Rows on which churn is measured; never trained on while the loop runs.
+        audit_order: The other rows in the order in which audits take them.
+    """
+
+    stop_set: NDArray[np.int64]
+    audit_order: NDArray[np.int64]
+
+
+@dataclass
+class RunContext:
+    """Everything that a run has open.
+
+    Attributes:
+        folder: The run's folder.
+        notify: Called with events for people (progress); never decides anything.
+        stopping: Whether the run has been asked to stop at the next safe point.
+        started: Clock reading when this process took the run up, in seconds.
+    """
+
+    config: RunConfig
+    folder: Path
+    ledger: Ledger
+    pool: Pool
+    rows: Rows
+    embedder: Embedder
+    prompts: PromptLibrary
+    notify: Notify
+    stopping: Callable[[], bool]
+    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.round_fit = lru_cache(maxsize=2)(self._load_round)
+
+    @property
+    def desk(self) -> Desk:
+        """The run as its agents see it."""
+        return Desk(self.config.task, self.ledger, self.pool, self.prompts, self.stopping)
+
+    @property
+    def labels(self) -> list[str]:
+        """The label set; index = class number."""
+        return self.config.task.label_names
+
+    @cached_property
+    def voters(self) -> list[Voter]:
+        """The cascade."""
+        return cascade(
+            [
+                Voter(
+                    name=settings.name,
+                    tier=settings.tier,
+                    trusted=settings.trusted,
+                    person=settings.kind == "human",
+                    repeats=settings.kind == "chat",
+                )
+                for settings in self.config.annotators
+            ]
+        )
+
+    @cached_property
+    def annotators(self) -> dict[str, Annotator]:
+        """Everybody who can be called, by name. The pool must be full."""
+        return {
+            settings.name: build_annotator(
+                settings,
+                task=self.config.task,
+                embedder=self.embedder,
+                pool=self.pool,
+                prompts=self.prompts,
+                ledger=self.ledger,
+                stop=self.stopping,
+            )
+            for settings in self.config.annotators
+            if settings.kind != "human"
+        }
+
+    @cached_property
+    def people(self) -> dict[str, HumanAnnotator]:
+        """The people, by name."""
+        return {
+            settings.name: HumanAnnotator(settings)
+            for settings in self.config.annotators
+            if settings.kind == "human"
+        }
+
+    @cached_property
+    def splits(self) -> Splits:
+        """Stop set and audit order; the same whenever and wherever they are drawn."""
+        real = np.flatnonzero(~self.pool.origins())
+        order = self.rng(0, "splits").permutation(real)
+        size = min(self.config.stopping.stop_set_size, len(real) // 4)
+        return Splits(np.sort(order[:size]), order[size:])
+
+    def rng(self, round_: int, purpose: str) -> np.random.Generator:
+        """Randomness of one purpose in one round, the same after a resume."""
+        return np.random.default_rng([self.config.seed, round_, *purpose.encode()])
+
+    def _load_round(self, number: int) -> RoundFit:
+        return load_round(self.folder, number, self.embedder.fingerprint)
+
+    def latest_fit(self, round_: int) -> RoundFit | None:
+        """The student of the last closed round up to ``round_``, if there is one."""
+        closed = [number for number, _, _ in self.ledger.log.rounds() if number <= round_]
+        return self.round_fit(closed[-1]) if closed else None
+
+    def ids(self, rows: NDArray[np.int64]) -> list[str]:
+        """Ids of pool rows."""
+        return [self.pool.ids[row] for row in rows.tolist()]
+
+    def row_numbers(self, ids: list[str] | tuple[str, ...]) -> NDArray[np.int64]:
+        """Pool rows of ids."""
+        return np.asarray([self.pool.index(item) for item in ids], np.int64)
+
+    def ballot(self, ids: list[str]) -> Ballot:
+        """Votes on items."""
+        names = [voter.name for voter in self.voters]
+        return count_votes(self.ledger.votes.of_items(ids), names, self.labels)
+
+    def student_view(self, ids: list[str], fit: RoundFit | None) -> NDArray[np.float64] | None:
+        """Probabilities on items by a student that has not seen them, shape (n, K)."""
+        if fit is None:
+            return None
+        rows = self.row_numbers(ids)
+        texts = self.pool.texts(ids) if fit.student.tfidf is not None else None
+        proba = fit.student.predict_proba(self.pool.vectors()[rows], texts).astype(np.float64)
+        trained = {item: position for position, item in enumerate(fit.ids)}
+        for position, item in enumerate(ids):
+            if item in trained:
+                proba[position] = fit.out_of_sample[trained[item]]
+        return proba
+
+    def audit_ids(self, audited: int) -> list[str]:
+        """The audit sample so far."""
+        return self.ids(self.splits.audit_order[:audited])
+
+    def panel(self, audited: int, fit: RoundFit | None) -> Panel:
+        """What the audits up to now have taught about the annotators."""
+        target = reference(self.voters)
+        ids = self.audit_ids(audited)
+        critic = self.config.critic
+        return learn_panel(
+            self.ballot(ids),
+            self.student_view(ids, fit) if ids else None,
+            reference=target.name if target else None,
+            trusted=target.trusted if target else False,
+            classes=len(self.labels),
+            prior_accuracy=critic.prior_accuracy,
+            prior_strength=critic.prior_strength,
+            student_weight=critic.student_weight,
+        )
+
+    def close(self) -> None:
+        """Close what is open; it can be called once more without harm."""
+        if "annotators" in self.__dict__:
+            for annotator in self.annotators.values():
+                annotator.close()
+        self.pool.close()
+        self.rows.close()
+        self.ledger.close()

@@ -1,0 +1,277 @@
+"""Critique: what the votes add up to, and what becomes of each label."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from langgraph.runtime import Runtime
+from langgraph.types import Overwrite
+from numpy.typing import NDArray
+
+from ...agents.ballot import NO_VOTE, Ballot, Panel, Verdict, weigh
+from ...agents.critic import Ruling, rule_on_labels
+from ...agents.critic_agent import Reviewed, review, same_voter
+from ...agents.ensemble import Ask, Voter, ask, distinct_voters, next_voter
+from ...tools.ledger import Consensus, Decision
+from ..checks import flagged_labels, flags_of_new
+from ..context import RunContext
+from ..state import RunState
+
+PURPOSES = {"re_ask": "re_ask", "escalate": "escalate", "ask_person": "escalate"}
+
+
+def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
+    """Rule on every item that the round is about; orders further votes where they are due."""
+    ctx = runtime.context
+    round_, batch = state["round"], state["batch"]
+    out_of_reach = _out_of_reach(state)
+    if not batch:
+        return {"asks": [], "go": "train"}
+    fit = ctx.latest_fit(round_ - 1)
+    panel = ctx.panel(state["audited"], fit)
+    ballot = ctx.ballot(batch)
+    verdict = weigh(
+        ballot,
+        panel,
+        ctx.student_view(batch, fit),
+        classes=len(ctx.labels),
+    )
+    flags = flags_of_new(ctx, batch, verdict.label, fit)
+    if fit is not None:
+        for item, failed in flagged_labels(ctx, fit).items():
+            flags[item] = sorted({*flags.get(item, []), *failed})
+    for item in state["recheck"]:
+        flags.setdefault(item, ["noisy labels"])
+    gold = gold_votes(ballot, panel)
+    synthetic = np.asarray([item in state["intended"] for item in batch], bool)
+    sent_on = set(state["sent_on"])
+    limit = math.ceil(ctx.config.critic.escalate_share * len(batch)) - len(sent_on)
+
+    limits: dict[str, Any] = {
+        "out_of_reach": out_of_reach,
+        "attempts": ctx.config.critic.attempts,
+    }
+
+    def following(row: int) -> tuple[Voter, int] | None:
+        # A written text has one chance: a second vote on it would be money for a made-up item.
+        return None if synthetic[row] else next_voter(ctx.voters, ballot, row, **limits)
+
+    rulings = rule_on_labels(
+        ctx.config.critic,
+        ballot,
+        verdict,
+        flags,
+        following,
+        allowed=max(0, limit),
+        gold=gold,
+        labels=ctx.labels,
+    )
+    reviewed = review(
+        ctx.desk,
+        ctx.config.critic,
+        rulings,
+        ballot,
+        verdict,
+        following,
+        same_voter=lambda row: same_voter(ctx.voters, ballot, row, **limits),
+        price=lambda items: _price_of_next(ctx, items, limits),
+        fixed=gold | synthetic,
+        allowed=max(0, limit),
+        round_=round_,
+        passes=state["passes"],
+        table=panel_table(ctx, panel),
+    )
+    _write_proposals(ctx, state, reviewed)
+    rulings = blind_labels(reviewed.rulings, ballot, ctx.labels, state["intended"])
+    settle_labels(ctx, state["step"], round_, rulings, ballot, verdict, panel)
+    asks, questions = _orders(ctx, rulings)
+    questions = _merge(state["questions"], questions)
+    _write_down(ctx, state, rulings, panel, reviewed.by)
+    moved = [r.item_id for r in rulings if r.action in PURPOSES]
+    return {
+        "step": state["step"] + 1,
+        "passes": state["passes"] + 1,
+        "asks": asks,
+        "questions": questions,
+        "sent_on": sorted(sent_on | set(moved)),
+        "out_of_reach": out_of_reach,
+        "reports": Overwrite([]),  # type: ignore[typeddict-item]
+        "go": "annotate" if asks else "ask_human" if questions else "train",
+    }
+
+
+def blind_labels(
+    rulings: Sequence[Ruling],
+    ballot: Ballot,
+    labels: Sequence[str],
+    intended: Mapping[str, str],
+) -> list[Ruling]:
+    """Set apart the synthetic items whose blind vote is not the label they were written for."""
+    number = {label: position for position, label in enumerate(labels)}
+    ruled = []
+    for ruling, votes in zip(rulings, ballot.votes, strict=True):
+        wanted = intended.get(ruling.item_id)
+        given = set(votes[votes != NO_VOTE].tolist())
+        if wanted is None or not given or given == {number[wanted]}:
+            ruled.append(ruling)
+        else:
+            ruled.append(replace(ruling, action="set_apart", reason="blind label disagrees"))
+    return ruled
+
+
+def _price_of_next(ctx: RunContext, items: Sequence[str], limits: dict[str, Any]) -> int | None:
+    """Expected cost of asking the next annotator about each item; ``None`` without one for all."""
+    ballot = ctx.ballot(list(items))
+    total = 0
+    for row, text in enumerate(ctx.pool.texts(items)):
+        found = next_voter(ctx.voters, ballot, row, **limits)
+        if found is None:
+            return None
+        name = found[0].name
+        who = ctx.people[name] if name in ctx.people else ctx.annotators[name]
+        total += int(who.expect([text])[0])
+    return total
+
+
+def _write_proposals(ctx: RunContext, state: RunState, reviewed: Reviewed) -> None:
+    if not reviewed.proposals:
+        return
+    proposals = [proposal.model_dump() for proposal in reviewed.proposals]
+    ctx.ledger.log.decide(
+        Decision(
+            state["step"],
+            state["round"],
+            "critic",
+            "proposals",
+            {"proposals": proposals},
+            {"by": reviewed.by, "reason": reviewed.reason},
+        )
+    )
+    ctx.notify({"event": "proposals", "round": state["round"], "proposals": proposals})
+
+
+def gold_votes(ballot: Ballot, panel: Panel) -> NDArray[np.bool_]:
+    """Items with a vote that is taken as gold, shape (n,)."""
+    if not panel.trusted or panel.reference is None:
+        return np.zeros(len(ballot.item_ids), bool)
+    return np.asarray(ballot.column(panel.reference) != NO_VOTE, np.bool_)
+
+
+def settle_labels(
+    ctx: RunContext,
+    step: int,
+    round_: int,
+    rulings: list[Ruling],
+    ballot: Ballot,
+    verdict: Verdict,
+    panel: Panel,
+) -> None:
+    """Write into the ledger every label that is accepted or set apart."""
+    rows = {item: row for row, item in enumerate(ballot.item_ids)}
+    gold = gold_votes(ballot, panel)
+    voters = distinct_voters(ballot)
+    settled = []
+    for ruling in rulings:
+        if ruling.action not in {"accept", "set_apart"}:
+            continue
+        row = rows[ruling.item_id]
+        voted = bool(voters[row])
+        settled.append(
+            Consensus(
+                item_id=ruling.item_id,
+                label=ctx.labels[int(verdict.label[row])] if voted else None,
+                p_correct=round(float(verdict.p_correct[row]), 6) if voted else None,
+                calibrated=bool(verdict.calibrated[row]) and voted,
+                source=_source(bool(gold[row]), int(voters[row])),
+                outcome=ruling.action,
+                reason=ruling.reason,
+                evidence={
+                    "gold": bool(gold[row]),
+                    "votes": {
+                        name: ctx.labels[int(vote)]
+                        for name, vote in zip(ballot.annotators, ballot.votes[row], strict=True)
+                        if vote != NO_VOTE
+                    },
+                    "flags": list(ruling.flags),
+                },
+            )
+        )
+    ctx.ledger.votes.conclude(step, round_, settled)
+
+
+def _source(gold: bool, voters: int) -> str:
+    return "person" if gold else "panel" if voters > 1 else "model"
+
+
+def _orders(ctx: RunContext, rulings: list[Ruling]) -> tuple[list[Ask], list[Ask]]:
+    grouped: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    for ruling in rulings:
+        if ruling.action in PURPOSES and ruling.annotator is not None:
+            key = (ruling.annotator, PURPOSES[ruling.action], ruling.attempt)
+            grouped[key].append(ruling.item_id)
+    orders = [
+        ask(name, items, purpose, attempt)
+        for (name, purpose, attempt), items in sorted(grouped.items())
+    ]
+    people = set(ctx.people)
+    return (
+        [order for order in orders if order["annotator"] not in people],
+        [order for order in orders if order["annotator"] in people],
+    )
+
+
+def _merge(old: list[Ask], new: list[Ask]) -> list[Ask]:
+    waiting = {item for order in old for item in order["items"]}
+    fresh = [{**order, "items": [i for i in order["items"] if i not in waiting]} for order in new]
+    return old + [order for order in fresh if order["items"]]  # type: ignore[misc]
+
+
+def _out_of_reach(state: RunState) -> list[str]:
+    refused = {report["annotator"] for report in state["reports"] if report["not_asked"]}
+    return sorted({*state["out_of_reach"], *refused})
+
+
+def _write_down(
+    ctx: RunContext, state: RunState, rulings: list[Ruling], panel: Panel, by: str
+) -> None:
+    counts: dict[str, int] = defaultdict(int)
+    for ruling in rulings:
+        counts[ruling.action] += 1
+    ctx.ledger.log.decide(
+        Decision(
+            state["step"],
+            state["round"],
+            "critic",
+            "rulings",
+            {
+                "counts": dict(sorted(counts.items())),
+                "sent_on": {
+                    r.item_id: [r.action, r.annotator, r.reason]
+                    for r in rulings
+                    if r.action in PURPOSES
+                },
+            },
+            {"by": by, "annotators": panel_table(ctx, panel)},
+        )
+    )
+    ctx.notify({"event": "ruled", "round": state["round"], **counts})
+
+
+def panel_table(ctx: RunContext, panel: Panel) -> list[dict[str, object]]:
+    """What the audits say of each annotator."""
+    return [
+        {
+            "annotator": voter.name,
+            "tier": voter.tier,
+            "reliability": round(float(panel.reliability[column]), 4),
+            "audited": int(panel.audited[column]),
+            "weight": round(float(panel.weights[column]), 4),
+            "reference": voter.name == panel.reference,
+        }
+        for column, voter in enumerate(ctx.voters)
+    ]

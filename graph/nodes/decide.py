@@ -1,0 +1,185 @@
+"""Decide: the cost-plateau rule, its gates and the hard caps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from langgraph.runtime import Runtime
+
+from ...agents.stop_agent import Explanation, explain_stop
+from ...tools.gates import Action, Gate, blocking, gates
+from ...tools.ledger import Decision
+from ...tools.plateau import Check, check, explain, next_dollars, sensitivity
+from ..context import RunContext
+from ..quality import audit_figures
+from ..state import Order, RunState
+from ..value import value
+from .select import pool_view
+
+
+def decide(state: RunState, runtime: Runtime[RunContext]) -> RunState:
+    """Go on, act on a failed gate, or stop, with the arithmetic in the ledger."""
+    ctx = runtime.context
+    hard = _hard_stop(ctx, state)
+    rounds = ctx.ledger.log.rounds()
+    checked = _check(ctx, rounds, state["streak"]) if rounds else None
+    shown = _gates(ctx, state, rounds, checked) if checked else []
+    stop, order = _conclude(hard, checked, shown)
+    explained = _explained(ctx, state, checked, shown) if hard is None else None
+    if explained is not None and explained.spend_less and stop is None and order is None:
+        stop = {"reason": "spend_less", "detail": f"{explained.by}: {explained.reason}"}
+    streak = checked.streak if checked else 0
+    tried = [*state["tried"], order["action"]] if order else state["tried"]
+    if order and order["action"] in {"relabel", "escalate"}:
+        # What was a plateau on noisy labels says nothing about better ones.
+        streak = 0
+    evidence = _evidence(ctx, rounds, checked, shown)
+    if explained is not None:
+        evidence["model_explanation"] = asdict(explained)
+    ctx.ledger.log.decide(
+        Decision(
+            state["step"],
+            state["round"],
+            "critic",
+            "stop_check",
+            {"stop": stop, "order": order},
+            evidence,
+        )
+    )
+    ctx.notify(
+        {
+            "event": "decided",
+            "round": state["round"],
+            "stop": stop,
+            "order": order,
+            "explanation": evidence.get("explanation"),
+        }
+    )
+    update: RunState = {
+        "step": state["step"] + 1,
+        "streak": streak,
+        "order": order,
+        "tried": tried if streak or order else [],
+        "stop": stop,
+        "go": "select" if stop is None else "finish",
+    }
+    if stop is not None:
+        update |= {"phase": "sweep", "passes": 0, "out_of_reach": []}
+    return update
+
+
+def _hard_stop(ctx: RunContext, state: RunState) -> dict[str, str] | None:
+    budget = ctx.config.budget
+    refused = [name for name in state["out_of_reach"] if name not in ctx.people]
+    if refused:
+        return {"reason": "cap", "detail": f"the caps no longer pay for {', '.join(refused)}"}
+    seconds = state["seconds"] + time.monotonic() - ctx.started
+    if budget.wall_clock_s is not None and seconds >= budget.wall_clock_s:
+        return {"reason": "cap", "detail": f"wall clock: {budget.wall_clock_s:g} s are used up"}
+    if not len(pool_view(ctx, None).candidates):
+        return {"reason": "pool_exhausted", "detail": "every item of the pool has been asked about"}
+    if state["round"] >= ctx.config.stopping.max_rounds:
+        return {"reason": "max_rounds", "detail": f"{state['round']} rounds, as configured"}
+    return None
+
+
+def _check(ctx: RunContext, rounds: list[tuple[int, Any, Any]], streak: int) -> Check:
+    return check(
+        [predictions for _, _, predictions in rounds],
+        [metrics["spent"] for _, metrics, _ in rounds],
+        value(ctx).nano,
+        ctx.config.stopping,
+        streak,
+    )
+
+
+def _gates(
+    ctx: RunContext, state: RunState, rounds: list[tuple[int, Any, Any]], checked: Check
+) -> list[Gate]:
+    _, metrics, predictions = rounds[-1]
+    figures = audit_figures(ctx, state["audited"], ctx.round_fit(rounds[-1][0]))
+    mixes = [d.evidence["mix"] for d in ctx.ledger.log.decisions("batch")]
+    main = [max(sorted(mix), key=lambda name: mix[name]) for mix in mixes]
+    # An action that this run can not take counts as tried, so that it holds nothing back.
+    impossible: list[Action] = []
+    if not ctx.config.generation.enabled or ctx.config.generation.model is None:
+        impossible.append("generate")
+    if len(ctx.voters) == 1:
+        impossible += ["relabel", "escalate"]
+    return gates(
+        ctx.config.stopping,
+        rounds=len(rounds),
+        label_counts=np.asarray([metrics["classes"][label] for label in ctx.labels]),
+        stop_set_predictions=predictions,
+        label_names=ctx.labels,
+        audit_errors=figures.label_errors,
+        audited=figures.n,
+        strategies=main,
+        streak=checked.streak,
+        tried=[*state["tried"], *impossible],
+    )
+
+
+def _conclude(
+    hard: dict[str, str] | None, checked: Check | None, shown: list[Gate]
+) -> tuple[dict[str, str] | None, Order | None]:
+    """(why to stop, what to do in the next round); hard caps always win."""
+    if hard is not None:
+        return hard, None
+    if checked is None or checked.verdict == "continue":
+        return None, None
+    failed = blocking(shown)
+    if not failed:
+        reason = "certificate" if checked.certificate else "cost_plateau"
+        return {"reason": reason, "detail": checked.why}, None
+    acting = next((gate for gate in failed if gate.action is not None), None)
+    if acting is None or acting.action is None:
+        return None, None
+    return None, Order(action=acting.action, classes=list(acting.classes))
+
+
+def _explained(
+    ctx: RunContext, state: RunState, checked: Check | None, shown: list[Gate]
+) -> Explanation | None:
+    """The model's explanation, where there is one and the rule sees a reason to stop.
+
+    A first check in which the round did not pay is such a reason: there the model may spend less.
+    """
+    critic = ctx.config.critic
+    if critic.model is None or checked is None:
+        return None
+    if checked.verdict == "continue" and not checked.rule:
+        return None
+    return explain_stop(
+        ctx.desk,
+        critic,
+        lines=explain(checked).splitlines(),
+        gates=shown,
+        verdict=checked.verdict,
+        round_=state["round"],
+    )
+
+
+def _evidence(
+    ctx: RunContext,
+    rounds: list[tuple[int, Any, Any]],
+    checked: Check | None,
+    shown: list[Gate],
+) -> dict[str, Any]:
+    worth = value(ctx)
+    evidence: dict[str, Any] = {"value": worth.nano, "value_from": worth.explanation}
+    if checked is None:
+        return evidence
+    history = [predictions for _, _, predictions in rounds]
+    money = [metrics["spent"] for _, metrics, _ in rounds]
+    return {
+        **evidence,
+        "check": checked.to_dict(),
+        "gates": [gate.to_dict() for gate in shown],
+        "explanation": explain(checked),
+        "next_dollar": next_dollars(checked, 1.0).text,
+        "stop_round_if": sensitivity(history, money, worth.nano, ctx.config.stopping),
+    }

@@ -1,0 +1,205 @@
+"""Finish: a label with source and probability for every item, or set apart with a reason.
+
+First the sweep: a vote is bought for an item where its expected gain in accuracy, at the stated
+cost of an error, is more than its price. Then a last training, and the delivery.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from langgraph.runtime import Runtime
+from langgraph.types import Overwrite
+from numpy.typing import NDArray
+
+from ...agents.ballot import Ballot, Panel, Verdict, accuracy_after_vote, weigh
+from ...agents.critic import Ruling
+from ...agents.ensemble import Ask, ask, distinct_voters
+from ...tools.ledger import Consensus, Decision
+from ..context import RunContext
+from ..labelled import labelled_items
+from ..quality import best_round
+from ..rounds import RoundFit
+from ..state import RunState
+from ..value import error_cost
+from .critique import panel_table, settle_labels
+
+
+def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
+    """Sweep until no vote is worth its price, train once more, then deliver."""
+    ctx = runtime.context
+    refused = {report["annotator"] for report in state["reports"] if report["not_asked"]}
+    out_of_reach = sorted({*state["out_of_reach"], *refused})
+    bought = sum(report["votes"] + report["invalid"] for report in state["reports"])
+    kept = best_round(ctx, state["audited"])
+    fit = ctx.round_fit(kept) if kept else None
+    open_items = _open_items(ctx)
+    panel = ctx.panel(state["audited"], fit)
+    ballot, verdict = _weigh(ctx, open_items, panel, fit)
+    update: RunState = {
+        "step": state["step"] + 1,
+        "out_of_reach": out_of_reach,
+        "best_round": kept,
+        "passes": state["passes"] + 1,
+        "reports": Overwrite([]),  # type: ignore[typeddict-item]
+    }
+    if state["phase"] == "sweep":
+        asks = _worth_asking(ctx, ballot, verdict, panel, set(out_of_reach))
+        _note_sweep(ctx, state, asks, panel)
+        if asks:
+            return {**update, "asks": asks, "go": "annotate"}
+        if bought or state["passes"] > 1:
+            _settle_voted(ctx, state, ballot, verdict, panel)
+            return {**update, "asks": [], "phase": "deliver", "go": "train"}
+    _deliver(ctx, state, ballot, verdict, panel, kept)
+    return {**update, "asks": [], "phase": "deliver", "go": "end"}
+
+
+def _open_items(ctx: RunContext) -> list[str]:
+    settled = labelled_items(ctx)
+    synthetic = ctx.pool.origins()
+    return [
+        item
+        for row, item in enumerate(ctx.pool.ids)
+        if not synthetic[row] and (item not in settled or settled[item].outcome != "accept")
+    ]
+
+
+def _weigh(
+    ctx: RunContext, items: list[str], panel: Panel, fit: RoundFit | None
+) -> tuple[Ballot, Verdict]:
+    ballot = ctx.ballot(items)
+    verdict = weigh(
+        ballot,
+        panel,
+        ctx.student_view(items, fit),
+        classes=len(ctx.labels),
+    )
+    return ballot, verdict
+
+
+def _worth_asking(
+    ctx: RunContext, ballot: Ballot, verdict: Verdict, panel: Panel, out_of_reach: set[str]
+) -> list[Ask]:
+    """For each item the vote with the greatest net value, while the money lasts."""
+    n = len(ballot.item_ids)
+    if not n:
+        return []
+    texts = ctx.pool.texts(ballot.item_ids)
+    worth = error_cost(ctx)
+    best_net, best_cost = np.zeros(n), np.zeros(n, np.int64)
+    best: NDArray[np.int64] = np.full(n, -1, np.int64)
+    now = verdict.posterior.max(axis=1)
+    for column, voter in enumerate(ctx.voters):
+        if voter.person or voter.name in out_of_reach:
+            continue
+        after = accuracy_after_vote(
+            verdict.posterior,
+            float(panel.reliability[column]),
+            trusted=voter.trusted,
+        )
+        cost = ctx.annotators[voter.name].expect(texts)
+        net = (after - now) * worth - cost
+        # A free vote on an item that nobody has looked at is taken as it comes.
+        unseen = (cost == 0) & ~(ballot.answers > 0).any(axis=1) & (best < 0)
+        better = ((net > best_net) | unseen) & (ballot.answers[:, column] == 0)
+        best_net[better], best_cost[better], best[better] = net[better], cost[better], column
+    return _within(ctx, ballot, best, best_cost, best_net)
+
+
+def _within(
+    ctx: RunContext,
+    ballot: Ballot,
+    best: NDArray[np.int64],
+    cost: NDArray[np.int64],
+    net: NDArray[np.float64],
+) -> list[Ask]:
+    left = ctx.ledger.left()
+    order = np.lexsort((np.arange(len(best)), -net / np.maximum(cost, 1)))
+    grouped: dict[int, list[str]] = defaultdict(list)
+    for row in order.tolist():
+        if best[row] < 0:
+            continue
+        if left is not None:
+            if cost[row] > left:
+                continue
+            left -= int(cost[row])
+        grouped[int(best[row])].append(ballot.item_ids[row])
+    return [
+        ask(ctx.voters[column].name, items, "sweep") for column, items in sorted(grouped.items())
+    ]
+
+
+def _note_sweep(ctx: RunContext, state: RunState, asks: list[Ask], panel: Panel) -> None:
+    counts = {order["annotator"]: len(order["items"]) for order in asks}
+    ctx.ledger.log.decide(
+        Decision(
+            state["step"],
+            state["round"],
+            "critic",
+            "sweep",
+            counts,
+            {"error_cost": error_cost(ctx), "annotators": panel_table(ctx, panel)},
+        )
+    )
+    ctx.notify({"event": "sweep", "asked": counts})
+
+
+def _settle_voted(
+    ctx: RunContext, state: RunState, ballot: Ballot, verdict: Verdict, panel: Panel
+) -> None:
+    """Accept what the votes of the sweep make sure enough, so that the student can learn it."""
+    limit = ctx.config.critic.set_apart_below
+    voted = distinct_voters(ballot) > 0
+    rulings = [
+        Ruling(item, "accept", f"p_correct {verdict.p_correct[row]:.3f} after the sweep")
+        for row, item in enumerate(ballot.item_ids)
+        if voted[row] and verdict.p_correct[row] >= limit
+    ]
+    settle_labels(ctx, state["step"], state["round"], rulings, ballot, verdict, panel)
+
+
+def _deliver(
+    ctx: RunContext,
+    state: RunState,
+    ballot: Ballot,
+    verdict: Verdict,
+    panel: Panel,
+    kept: int,
+) -> None:
+    limit = ctx.config.critic.set_apart_below
+    voters = distinct_voters(ballot)
+    last: list[Consensus] = []
+    for row, item in enumerate(ballot.item_ids):
+        known = bool(voters[row]) or kept > 0
+        p = round(float(verdict.p_correct[row]), 6)
+        sure = known and p >= limit
+        source = "student" if not voters[row] else "panel" if voters[row] > 1 else "model"
+        reason = f"p_correct {p:.3f}" if known else "no vote and no student"
+        last.append(
+            Consensus(
+                item_id=item,
+                label=ctx.labels[int(verdict.label[row])] if known else None,
+                p_correct=p if known else None,
+                calibrated=bool(verdict.calibrated[row]) and known,
+                source=source,
+                outcome="accept" if sure else "set_apart",
+                reason=reason if sure or not known else f"{reason} < {limit:g}",
+                evidence={"gold": False, "votes": {}, "flags": []},
+            )
+        )
+    ctx.ledger.votes.conclude(state["step"], state["round"], last)
+    counts: dict[str, int] = defaultdict(int)
+    for consensus in last:
+        counts[consensus.source if consensus.outcome == "accept" else "set_apart"] += 1
+    ctx.ledger.log.decide(
+        Decision(
+            state["step"],
+            state["round"],
+            "critic",
+            "deliver",
+            {"best_round": kept, "labelled_last": dict(sorted(counts.items()))},
+            {"annotators": panel_table(ctx, panel), "stop": state["stop"]},
+        )
+    )

@@ -1,0 +1,166 @@
+"""Select: what the next round is about, and who is asked first."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from langgraph.runtime import Runtime
+from numpy.typing import NDArray
+
+from ...agents.ensemble import first_asks, reference
+from ...agents.selector import Mix, PoolView, fill_batch, mix_by_rule
+from ...agents.selector_agent import Choice, choose_mix
+from ...tools.ledger import Decision
+from ..briefing import class_counts, findings, student_summary
+from ..checks import flagged_labels
+from ..context import RunContext
+from ..labelled import labelled_items
+from ..rounds import RoundFit
+from ..state import RunState
+
+
+def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
+    """Choose the batch, the audit sample and the accepted labels that are to be checked again."""
+    ctx = runtime.context
+    round_ = state["round"] + 1
+    config = ctx.config.selection
+    fit = ctx.latest_fit(state["round"])
+    view = pool_view(ctx, fit)
+    size = config.size(len(ctx.pool), len(ctx.labels))
+    order = state["order"]
+    action = order["action"] if order else None
+    wanted = order["classes"] if order and action in {"search", "generate"} else []
+    rule = mix_by_rule(config, view, another=action == "other_strategy", wanted=wanted)
+    lead = state["lead"] + (action == "escalate")
+    if action in {"relabel", "escalate"}:
+        chosen: list[str] = []
+        rechecks = doubtful_labels(ctx, size)
+        choice = Choice(Mix({action: 1.0}, "the audit found the labels too noisy"), (), "rule")
+    else:
+        # What a gate has ordered is not up for discussion.
+        choice = (
+            Choice(rule, (), f"rule: a gate ordered {action}")
+            if action
+            else _choose(ctx, view, fit, rule, round_, size)
+        )
+        chosen = ctx.ids(
+            fill_batch(
+                view,
+                choice.mix,
+                size,
+                ctx.rng(round_, "select"),
+                wanted=wanted,
+                first=choice.first,
+                avoid=choice.avoid,
+            )
+        )
+        rechecks = flagged_first(ctx, fit, math.floor(ctx.config.critic.recheck_share * size))
+    audit, audited = next_audits(ctx, state["audited"], round_, size)
+    rechecks = [item for item in rechecks if item not in {*chosen, *audit}]
+    asks = first_asks(ctx.voters, chosen, audit, lead=lead)
+    people = set(ctx.people)
+    ctx.ledger.log.decide(
+        Decision(
+            state["step"],
+            round_,
+            "selector",
+            "batch",
+            {"batch": chosen, "audit": audit, "recheck": rechecks},
+            {
+                "mix": choice.mix.shares,
+                "reason": choice.mix.reason,
+                "by": choice.by,
+                "must_include": [ctx.pool.ids[row] for row in choice.first],
+                "avoid": [ctx.pool.ids[row] for row in choice.avoid],
+            },
+        )
+    )
+    ctx.notify({"event": "selected", "round": round_, "batch": len(chosen), "audit": len(audit)})
+    return {
+        "step": state["step"] + 1,
+        "round": round_,
+        "passes": 0,
+        "batch": list(dict.fromkeys([*chosen, *audit, *rechecks])),
+        "sent_on": [],
+        "audited": audited,
+        "asks": [order for order in asks if order["annotator"] not in people],
+        "questions": [order for order in asks if order["annotator"] in people],
+        "recheck": rechecks if action in {"relabel", "escalate"} else [],
+        "out_of_reach": [],
+        "order": order if action == "generate" else None,
+        "intended": {},
+        "lead": lead,
+        "go": "generate" if action == "generate" else "annotate" if asks else "critique",
+    }
+
+
+def _choose(
+    ctx: RunContext, view: PoolView, fit: RoundFit | None, rule: Mix, round_: int, size: int
+) -> Choice:
+    config = ctx.config.selection
+    return choose_mix(
+        ctx.desk,
+        config,
+        view,
+        rule,
+        round_=round_,
+        size=size,
+        findings=findings(ctx, fit) if config.model else [],
+        counts=class_counts(ctx),
+        student_summary=student_summary(ctx),
+        seed=ctx.config.seed,
+    )
+
+
+def pool_view(ctx: RunContext, fit: RoundFit | None) -> PoolView:
+    """What the selector may see of the pool."""
+    n = len(ctx.pool)
+    labels = np.full(n, -1, np.int64)
+    out_of_sample = None
+    proba = None
+    vectors = ctx.pool.vectors()
+    seen = labelled_items(ctx)
+    if fit is not None:
+        rows = ctx.row_numbers(fit.ids)
+        labels[rows] = fit.labels
+        out_of_sample = np.full((n, len(ctx.labels)), np.nan, np.float32)
+        out_of_sample[rows] = fit.out_of_sample
+        texts = ctx.pool.texts(ctx.pool.ids) if fit.student.tfidf is not None else None
+        proba = fit.student.predict_proba(vectors, texts)
+    closed = ctx.pool.origins().copy()
+    closed[ctx.splits.stop_set] = True
+    closed[ctx.row_numbers(sorted(seen))] = True
+    return PoolView(
+        vectors=vectors,
+        candidates=np.flatnonzero(~closed),
+        labelled=labels >= 0,
+        labels=labels,
+        proba=proba,
+        out_of_sample=out_of_sample,
+    )
+
+
+def next_audits(ctx: RunContext, audited: int, round_: int, size: int) -> tuple[list[str], int]:
+    """This round's audit sample, and how far the audits then are in their fixed order."""
+    if reference(ctx.voters) is None:
+        return [], audited
+    critic = ctx.config.critic
+    wanted = critic.audit_first if round_ == 1 else math.ceil(critic.audit_share * size)
+    rows: NDArray[np.int64] = ctx.splits.audit_order[audited : audited + wanted]
+    return ctx.ids(rows), audited + len(rows)
+
+
+def flagged_first(ctx: RunContext, fit: RoundFit | None, n: int) -> list[str]:
+    """Accepted labels that fail a check, the most doubtful first, at most ``n``."""
+    return list(flagged_labels(ctx, fit))[:n] if fit is not None else []
+
+
+def doubtful_labels(ctx: RunContext, n: int) -> list[str]:
+    """Accepted labels of no trusted annotator, the least probable first, at most ``n``."""
+    open_to_doubt = [
+        (consensus.p_correct or 0.0, item)
+        for item, consensus in labelled_items(ctx).items()
+        if consensus.outcome == "accept" and not consensus.evidence["gold"]
+    ]
+    return [item for _, item in sorted(open_to_doubt)[:n]]

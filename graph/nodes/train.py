@@ -1,0 +1,105 @@
+"""Train: the student learns from the accepted labels, and is looked at from outside."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from langgraph.runtime import Runtime
+from numpy.typing import NDArray
+
+from ...tools.audit import macro_f1
+from ...tools.ledger import Decision
+from ...tools.student import Fit, fit
+from ..context import RunContext
+from ..labelled import TrainingSet, training_set
+from ..quality import audit_figures
+from ..rounds import save_round
+from ..state import RunState
+
+
+def train(state: RunState, runtime: Runtime[RunContext]) -> RunState:
+    """Fit the student, keep it, and write down the round."""
+    ctx = runtime.context
+    # The training after the sweep is a round of its own.
+    round_ = state["round"] + (state["phase"] == "deliver")
+    labelled = training_set(ctx)
+    if not len(labelled.ids):
+        return {"go": _next(state), "round": round_}
+    fitted = _fit(ctx, labelled)
+    save_round(
+        ctx.folder, round_, fitted, labelled.ids, labelled.labels, ctx.embedder.fingerprint
+    )
+    ctx.round_fit.cache_clear()
+    kept = ctx.round_fit(round_)
+    predictions = _predict(ctx, kept.student.predict_proba, ctx.splits.stop_set)
+    metrics = {
+        **_metrics(ctx, labelled, fitted),
+        **_audit(ctx, state["audited"], round_),
+        "spent": ctx.ledger.balance().spent,
+        "votes": ctx.ledger.votes.count(),
+    }
+    ctx.ledger.log.close_round(round_, metrics, predictions)
+    ctx.ledger.log.decide(
+        Decision(state["step"], round_, "student", "trained", {"labels": len(labelled.ids)}, metrics)
+    )
+    ctx.notify({"event": "trained", "round": round_, **metrics})
+    now = time.monotonic()
+    seconds = state["seconds"] + now - ctx.started
+    ctx.started = now
+    return {"step": state["step"] + 1, "round": round_, "go": _next(state), "seconds": seconds}
+
+
+def _next(state: RunState) -> str:
+    return "decide" if state["phase"] == "loop" else "finish"
+
+
+def _fit(ctx: RunContext, labelled: TrainingSet) -> Fit:
+    settings = ctx.config.student
+    texts = ctx.pool.texts(labelled.ids) if settings.features != "embedding" else None
+    return fit(
+        settings,
+        ctx.pool.vectors()[labelled.rows],
+        labelled.labels,
+        labelled.weights,
+        ctx.labels,
+        texts=texts,
+        seed=ctx.config.seed,
+        groups=_groups(ctx, labelled.ids),
+    )
+
+
+def _groups(ctx: RunContext, ids: list[str]) -> NDArray[np.int64]:
+    """Near-duplicates share a group, so that no fold is judged on a text it has nearly seen."""
+    twins = ctx.rows.near_duplicates()
+    kept = [twins.get(item, item) for item in ids]
+    return np.unique(np.asarray(kept), return_inverse=True)[1].astype(np.int64)
+
+
+def _predict(ctx: RunContext, proba: Any, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+    texts = ctx.pool.texts(ctx.ids(rows)) if ctx.config.student.features != "embedding" else None
+    return np.asarray(proba(ctx.pool.vectors()[rows], texts).argmax(axis=1), np.int32)
+
+
+def _metrics(ctx: RunContext, labelled: TrainingSet, fitted: Fit) -> dict[str, Any]:
+    predicted = fitted.out_of_sample.argmax(axis=1)
+    right = predicted == labelled.labels
+    counts = np.bincount(labelled.labels, minlength=len(ctx.labels))
+    return {
+        "labels": len(labelled.ids),
+        "agreement": round(float(np.average(right, weights=labelled.weights + 1e-12)), 6),
+        "macro_f1": round(macro_f1(labelled.labels, predicted, len(ctx.labels)), 6),
+        "classes": {label: int(n) for label, n in zip(ctx.labels, counts, strict=True)},
+    }
+
+
+def _audit(ctx: RunContext, audited: int, round_: int) -> dict[str, Any]:
+    figures = audit_figures(ctx, audited, ctx.round_fit(round_))
+    return {
+        "audited": figures.n,
+        "audit_label_errors": figures.label_errors,
+        "audit_student": figures.student.estimate,
+        "audit_student_low": figures.student.low,
+        "audit_student_high": figures.student.high,
+    }

@@ -1,0 +1,288 @@
+"""The quote: what the whole loop would cost, beside what else the money could buy."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..agents.annotators.build import prompt_tokens
+from ..agents.annotators.chat import ChatAnnotator
+from ..agents.annotators.settings import ChatAnnotatorConfig, RecordedAnnotatorConfig
+from ..agents.ensemble import Voter, cascade, reference
+from ..agents.model import AgentModelConfig
+from ..tools.embedding import wordpiece_counts
+from ..tools.errors import DataError
+from ..tools.ledger import Ledger
+from ..tools.money import Price, to_nano
+from ..tools.plateau import Value, value_of_accuracy
+from ..tools.prompts import Message, PromptLibrary, packaged_prompts
+from ..tools.readers import Row, read_rows
+from .config import RunConfig, load_config
+
+SAMPLE = 2000
+"""Texts that token counts are taken from; the others are counted as like them."""
+_SPREAD = (0.8, 1.4)
+"""A model's own tokenizer against the packaged one: fewer tokens, or more."""
+_AGENT_TOKENS = (3000, 400)
+"""Prompt and completion tokens of one step of a tool-calling agent."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One position of a quote; money in nanodollars, low and high end.
+
+    Attributes:
+        what: Who is paid, and for what.
+        requests: Requests, low and high.
+        tokens_in: Prompt tokens in the middle of the range.
+        tokens_out: Completion tokens in the middle of the range.
+    """
+
+    what: str
+    requests: tuple[int, int]
+    tokens_in: int
+    tokens_out: int
+    money: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Something else that could be done; money in nanodollars, ``None`` where there is no price."""
+
+    name: str
+    money: int | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a run may cost, before a cent is spent.
+
+    Attributes:
+        texts: Different texts of the pool.
+        rejected: Rows that can not be used.
+        rounds: Least and most rounds.
+        batch: Items a round.
+        lines: Positions.
+        low: Sum of the low ends, in nanodollars.
+        high: Sum of the high ends, cut at the cap.
+        uncut: Sum of the high ends as if there were no cap.
+        cap: The money cap.
+        value: What accuracy is worth, and where the figure comes from.
+        prompt: One rendered prompt, where a chat model is asked.
+        alternatives: What else could be done.
+    """
+
+    texts: int
+    rejected: int
+    rounds: tuple[int, int]
+    batch: int
+    lines: list[Line]
+    low: int
+    high: int
+    uncut: int
+    cap: int
+    value: Value
+    prompt: list[Message] | None
+    alternatives: list[Alternative]
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """One vote of one annotator: mean tokens, and its price."""
+
+    name: str
+    tokens_in: float
+    tokens_out: float
+    price: Price
+    per_request: int
+
+    def money(self, votes: int, spread: float = 1.0) -> int:
+        return self.price.cost(
+            math.ceil(votes * self.tokens_in * spread),
+            math.ceil(votes * self.tokens_out * spread),
+            labels=votes,
+        )
+
+
+def plan(config: RunConfig | Path | str) -> Quote:
+    """Quote the whole loop; reads the data and the templates, sends nothing.
+
+    The low end stops as early as the rule allows and needs no second opinion; the high end runs
+    every round, sends every label through the whole cascade, and is cut at the cap.
+
+    Raises:
+        LabelwrightError: The configuration or the data can not be used.
+    """
+    if not isinstance(config, RunConfig):
+        config = load_config(Path(config))
+    texts, sample, rejected = _read(config)
+    prompts = PromptLibrary(
+        [*([config.prompts] if config.prompts else []), packaged_prompts()]
+    )
+    costs, prompt = _costs(config, prompts, sample)
+    batch = config.selection.size(texts, len(config.task.labels))
+    open_texts = texts - min(config.stopping.stop_set_size, texts // 4)
+    most = min(config.stopping.max_rounds, max(1, math.ceil(open_texts / batch)))
+    least = min(most, max(config.stopping.window + 1, config.stopping.min_rounds))
+    lines = _lines(config, costs, batch, texts, (least, most))
+    low = sum(line.money[0] for line in lines)
+    uncut = sum(line.money[1] for line in lines)
+    cap = to_nano(config.budget.usd)
+    return Quote(
+        texts=texts,
+        rejected=rejected,
+        rounds=(least, most),
+        batch=batch,
+        lines=lines,
+        low=min(low, cap),
+        high=min(uncut, cap),
+        uncut=uncut,
+        cap=cap,
+        value=value_of_accuracy(config.stopping, texts, config.human.label_usd),
+        prompt=prompt,
+        alternatives=_alternatives(config, costs, texts),
+    )
+
+
+def _read(config: RunConfig) -> tuple[int, list[str], int]:
+    """(different texts, a sample of them, rejected rows)."""
+    seen: set[int] = set()
+    sample: list[str] = []
+    rejected = 0
+    for entry in read_rows(config.data, config.task):
+        if not isinstance(entry, Row):
+            rejected += 1
+        elif hash(entry.text) not in seen:
+            seen.add(hash(entry.text))
+            if len(sample) < SAMPLE:
+                sample.append(entry.text)
+    if not sample:
+        raise DataError(f"{config.data.path}: no row can be used; {rejected} were rejected.")
+    return len(seen), sample, rejected
+
+
+def _costs(
+    config: RunConfig, prompts: PromptLibrary, sample: list[str]
+) -> tuple[dict[str, _Cost], list[Message] | None]:
+    costs: dict[str, _Cost] = {}
+    prompt: list[Message] | None = None
+    own = float(np.mean(wordpiece_counts(sample)))
+    with tempfile.TemporaryDirectory() as scratch, Ledger(Path(scratch) / "l.sqlite") as ledger:
+        for settings in config.annotators:
+            tokens_in, tokens_out, per_request = 0.0, 0.0, 1
+            if isinstance(settings, ChatAnnotatorConfig):
+                chat = ChatAnnotator(settings, config.task, prompts, ledger, lambda: True)
+                counts_in, counts_out = chat.tokens(sample)
+                tokens_in, tokens_out = float(counts_in.mean()), float(counts_out.mean())
+                per_request = settings.items_per_request
+                prompt = prompt or chat.example(sample[0])
+                chat.close()
+            elif isinstance(settings, RecordedAnnotatorConfig) and settings.price.input is not None:
+                tokens_in = own + prompt_tokens(config.task, prompts)
+                tokens_out = float(settings.answer_tokens)
+            costs[settings.name] = _Cost(
+                settings.name, tokens_in, tokens_out, settings.price, per_request
+            )
+    return costs, prompt
+
+
+def _lines(
+    config: RunConfig,
+    costs: dict[str, _Cost],
+    batch: int,
+    texts: int,
+    rounds: tuple[int, int],
+) -> list[Line]:
+    voters = cascade(
+        [
+            Voter(a.name, a.tier, a.trusted, a.kind == "human", a.kind == "chat")
+            for a in config.annotators
+        ]
+    )
+    target = reference(voters)
+    first = next(voter for voter in voters if not voter.person)
+    critic = config.critic
+    lines = []
+    for voter in voters:
+        audits = [0, 0]
+        if target is not None and (not voter.person or voter == target):
+            later = math.ceil(critic.audit_share * batch)
+            audits = [critic.audit_first + later * (r - 1) for r in rounds]
+        sent_on = math.ceil(critic.escalate_share * batch)
+        label = [batch * r for r in rounds] if voter == first else [0, sent_on * rounds[1]]
+        sweep = 0 if voter.person else max(0, texts - batch * rounds[0])
+        most = min(audits[1] + label[1] + sweep, texts * critic.attempts)
+        lines.append(_line(costs[voter.name], "annotates", (audits[0] + label[0], most)))
+    for name, model in (
+        ("selector", config.selection.model),
+        ("critic", config.critic.model),
+        ("generator", config.generation.model if config.generation.enabled else None),
+    ):
+        if model is not None:
+            lines.append(_agent_line(name, model, rounds))
+    return lines
+
+
+def _line(cost: _Cost, what: str, votes: tuple[int, int]) -> Line:
+    middle = (votes[0] + votes[1]) // 2
+    return Line(
+        what=f"{cost.name}: {what}",
+        requests=(
+            math.ceil(votes[0] / cost.per_request),
+            math.ceil(votes[1] / cost.per_request),
+        ),
+        tokens_in=round(middle * cost.tokens_in),
+        tokens_out=round(middle * cost.tokens_out),
+        money=(cost.money(votes[0], _SPREAD[0]), cost.money(votes[1], _SPREAD[1])),
+    )
+
+
+def _agent_line(name: str, model: AgentModelConfig, rounds: tuple[int, int]) -> Line:
+    """Two steps are the least of a decision; money is bounded by its allowance."""
+    steps = (2 * rounds[0], model.steps * rounds[1])
+    tokens_in, tokens_out = _AGENT_TOKENS
+    allowance = to_nano(model.usd_per_decision) * rounds[1]
+    low, high = (model.price.cost(n * tokens_in, n * tokens_out) for n in steps)
+    middle = sum(steps) // 2
+    return Line(
+        what=f"{name}: decides ({model.model})",
+        requests=steps,
+        tokens_in=middle * tokens_in,
+        tokens_out=middle * tokens_out,
+        money=(min(low, allowance), min(high, allowance)),
+    )
+
+
+def _alternatives(
+    config: RunConfig, costs: dict[str, _Cost], texts: int
+) -> list[Alternative]:
+    models = [costs[a.name] for a in config.annotators if a.kind != "human"]
+    cheapest = min(models, key=lambda cost: cost.money(1000))
+    strongest = models[-1] if len(models) == 1 else _strongest(config, costs)
+    future = config.stopping.items
+    inference = strongest.money(future) if future else None
+    per_1000 = f"{strongest.name} on every item to come, no training"
+    return [
+        Alternative(
+            f"{cheapest.name} labels everything",
+            cheapest.money(texts),
+            f"one vote of the cheapest annotator on each of {texts:,} texts, nothing checked",
+        ),
+        Alternative(
+            f"{strongest.name} at inference time",
+            inference if inference is not None else strongest.money(1000),
+            f"{per_1000}: {future:,} items" if future else f"{per_1000}: for each 1,000 items",
+        ),
+    ]
+
+
+def _strongest(config: RunConfig, costs: dict[str, _Cost]) -> _Cost:
+    """The highest tier that is a model; recorded people do not work at inference time."""
+    models = [a for a in config.annotators if a.kind != "human" and not a.trusted]
+    models = models or [a for a in config.annotators if a.kind != "human"]
+    return costs[max(models, key=lambda a: a.tier).name]

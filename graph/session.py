@@ -1,0 +1,101 @@
+"""A run's folder, opened by the one process that may run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from ..tools.embedding import build_embedder
+from ..tools.errors import ConfigError
+from ..tools.ledger import Ledger
+from ..tools.locking import hold
+from ..tools.pool import Pool
+from ..tools.prompts import PromptLibrary, packaged_prompts
+from ..tools.rows import Rows
+from .config import RunConfig, dump_config, load_config
+from .context import Notify, RunContext
+from .embedding_costs import charge_to
+
+CONFIG_FILE = "run.yaml"
+LEDGER_FILE = "ledger.sqlite"
+CHECKPOINT_FILE = "checkpoints.sqlite"
+PROMPT_FOLDER = "prompts"
+ROWS_FILE = "rows.sqlite"
+
+
+def create_run(config: RunConfig, folder: Path) -> None:
+    """Make a run's folder: the resolved configuration, and the prompts that it is pinned to.
+
+    Raises:
+        ConfigError: The folder holds a run already.
+    """
+    if (folder / CONFIG_FILE).exists():
+        raise ConfigError(
+            f"{folder}: holds a run already; resume it, or choose another name for the new one."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    folders = [config.prompts] if config.prompts else []
+    library = PromptLibrary([*folders, packaged_prompts()])
+    problems = library.check()
+    if problems:
+        raise ConfigError("prompts: " + "\n".join(problems))
+    hashes = library.snapshot(folder / PROMPT_FOLDER)
+    lines = "".join(f"#   {name}: {digest}\n" for name, digest in sorted(hashes.items()))
+    # Last: a folder with a configuration is a run.
+    partial = folder / f"{CONFIG_FILE}.partial"
+    partial.write_text(
+        f"{dump_config(config)}# Prompts that this run is pinned to (SHA-256):\n{lines}",
+        encoding="utf-8",
+    )
+    partial.replace(folder / CONFIG_FILE)
+
+
+@contextmanager
+def open_run(
+    folder: Path, *, notify: Notify, stopping: Callable[[], bool], config: RunConfig | None = None
+) -> Iterator[RunContext]:
+    """Take a run up: lock it, settle what a crash left open, open pool and ledger.
+
+    Args:
+        folder: The run's folder.
+        notify: Called with events for people.
+        stopping: Whether the run has been asked to stop.
+        config: Instead of the folder's own, for a changed cap.
+
+    Raises:
+        LockedError: Another process runs it.
+        ConfigError: It is not a run's folder.
+        PoolError: The pool was made by another embedder.
+    """
+    config = config or load_config(folder / CONFIG_FILE)
+    with ExitStack() as stack:
+        stack.enter_context(hold(folder / "run.lock", f"the run {folder.name!r}"))
+        ledger = stack.enter_context(Ledger(folder / LEDGER_FILE, config.budget.caps()))
+        ledger.recover()
+        embedder = build_embedder(config.embedder, charge=charge_to(ledger, config.embedder))
+        if config.embedder.kind == "openai" and config.embedder.dimensions is None:
+            # A server's vectors have a length that only an answer tells.
+            embedder.embed([config.task.name])
+        pool = stack.enter_context(
+            Pool.open(
+                config.pool,
+                folder / "pool",
+                fingerprint=embedder.fingerprint,
+                dim=embedder.dim,
+            )
+        )
+        rows = stack.enter_context(Rows(folder / "pool" / ROWS_FILE))
+        context = RunContext(
+            config=config,
+            folder=folder,
+            ledger=ledger,
+            pool=pool,
+            rows=rows,
+            embedder=embedder,
+            prompts=PromptLibrary([folder / PROMPT_FOLDER]),
+            notify=notify,
+            stopping=stopping,
+        )
+        stack.callback(context.close)
+        yield context

@@ -1,0 +1,177 @@
+"""What a run came to, as plain values: the source of the report, the card and what is printed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..tools.audit import stratified_interval
+from ..tools.ledger import Consensus
+from ..tools.money import to_usd
+from .context import RunContext
+from .evaluation import against_gold
+from .nodes.critique import panel_table
+from .quality import AuditFigures, audit_figures, best_round
+from .state import RunState
+from .value import value
+
+
+def summarise(ctx: RunContext, state: RunState, status: str) -> dict[str, Any]:
+    """Everything that a report says of a run, at whatever point it is.
+
+    Args:
+        ctx: The run.
+        state: Of the graph.
+        status: finished, stopped or waiting_for_people.
+    """
+    balance = ctx.ledger.balance()
+    spending = ctx.ledger.spending()
+    labels = {
+        item: consensus
+        for item, consensus in ctx.ledger.votes.concluded().items()
+        if not item.startswith("synthetic-")
+    }
+    kept = best_round(ctx, state["audited"])
+    fit = ctx.round_fit(kept) if kept else None
+    figures = audit_figures(ctx, state["audited"], fit)
+    gold = against_gold(ctx, labels, fit)
+    worth = value(ctx)
+    return {
+        "name": ctx.folder.name,
+        "task": ctx.config.task.name,
+        "status": status,
+        "stop": state["stop"],
+        "rounds": state["round"],
+        "best_round": kept or None,
+        "seconds": round(state["seconds"], 1),
+        "money": {
+            "spent_usd": to_usd(balance.spent),
+            "uncertain_usd": to_usd(balance.uncertain),
+            "cap_usd": ctx.config.budget.usd,
+            "value_usd": to_usd(worth.nano),
+            "value_from": worth.explanation,
+        },
+        "tokens": balance.tokens,
+        "requests": balance.requests,
+        "pool": {**asdict(ctx.rows.counts()), "synthetic": int(ctx.pool.origins().sum())},
+        "labels": label_counts(ctx, labels),
+        "quality": {
+            "labels": _label_quality(figures, labels),
+            "student": {**asdict(figures.student), "why_not": figures.why_not},
+            "gold": asdict(gold) if gold else None,
+        },
+        "annotators": _annotators(ctx, state["audited"], spending),
+        "agents": _agents(spending),
+        "curve": _curve(ctx),
+        "stop_checks": [d.evidence for d in ctx.ledger.log.decisions("stop_check")],
+        "generator": ctx.config.generation.enabled,
+        "embedder": ctx.embedder.fingerprint,
+        "seed": ctx.config.seed,
+        "decisions_sha256": ctx.ledger.log.digest(),
+    }
+
+
+def label_counts(ctx: RunContext, labels: dict[str, Consensus]) -> dict[str, Any]:
+    """How many texts got a label, from whom, of which class, and why others did not."""
+    accepted = [c for c in labels.values() if c.outcome == "accept"]
+    apart = [c for c in labels.values() if c.outcome == "set_apart"]
+    texts = len(ctx.pool) - int(ctx.pool.origins().sum())
+    return {
+        "texts": texts,
+        "accepted": len(accepted),
+        "set_apart": len(apart),
+        "unlabelled": texts - len(accepted) - len(apart),
+        "completion": len(accepted) / texts if texts else 0.0,
+        "by_source": dict(sorted(Counter(c.source for c in accepted).items())),
+        "by_label": {label: 0 for label in ctx.labels}
+        | dict(Counter(c.label for c in accepted if c.label is not None)),
+        "calibrated": sum(c.calibrated for c in accepted),
+        "set_apart_why": dict(Counter(_why(c) for c in apart).most_common()),
+    }
+
+
+def _why(consensus: Consensus) -> str:
+    # Reasons carry an item's own figures; in a table the kind is what counts.
+    return "too improbable" if consensus.p_correct is not None else consensus.reason
+
+
+def _label_quality(figures: AuditFigures, labels: dict[str, Consensus]) -> dict[str, Any]:
+    """Accuracy of the delivered labels by the audit.
+
+    Items with a trusted label are right by configuration. The others are judged on the audit
+    sample: what the run would have said of those items without the trusted annotator.
+    """
+    accepted = [c for c in labels.values() if c.outcome == "accept"]
+    if figures.why_not or not figures.kept or not accepted:
+        return {
+            "estimate": None,
+            "low": 0.0,
+            "high": 1.0,
+            "n": 0,
+            "why_not": figures.why_not or "no audited label was accepted",
+        }
+    gold = sum(bool(c.evidence["gold"]) for c in accepted)
+    strata = [(figures.kept_right, figures.kept, len(accepted) - gold)]
+    if gold:
+        strata.append((gold, gold, gold))
+    right, audited, sizes = (list(column) for column in zip(*strata, strict=True))
+    interval = stratified_interval(right, audited, sizes)
+    return {**asdict(interval), "n": figures.kept, "why_not": None}
+
+
+def _annotators(
+    ctx: RunContext, audited: int, spending: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    kept = best_round(ctx, audited)
+    panel = ctx.panel(audited, ctx.round_fit(kept) if kept else None)
+    kinds = {settings.name: settings for settings in ctx.config.annotators}
+    votes: Counter[str] = Counter()
+    invalid: Counter[str] = Counter()
+    for vote in ctx.ledger.votes.all():
+        votes[vote.annotator] += 1
+        invalid[vote.annotator] += vote.label is None
+    table = []
+    for row in panel_table(ctx, panel):
+        name = str(row["annotator"])
+        spent = sum(entry["cost"] for entry in spending if entry["annotator"] == name)
+        table.append(
+            {
+                **row,
+                "kind": kinds[name].kind,
+                "trusted": kinds[name].trusted,
+                "votes": votes[name],
+                "invalid": invalid[name],
+                "spent_usd": to_usd(spent),
+            }
+        )
+    return table
+
+
+def _agents(spending: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**entry, "cost": to_usd(entry["cost"])}
+        for entry in spending
+        if entry["agent"] != "annotator"
+    ]
+
+
+def _curve(ctx: RunContext) -> list[dict[str, Any]]:
+    checks = {d.round: d.evidence.get("check") for d in ctx.ledger.log.decisions("stop_check")}
+    rows = []
+    previous: Any = None
+    for number, metrics, predictions in ctx.ledger.log.rounds():
+        moved = None if previous is None else float(np.mean(previous != predictions))
+        previous = predictions
+        rows.append(
+            {
+                "round": number,
+                **metrics,
+                "spent_usd": to_usd(metrics["spent"]),
+                "moved": moved,
+                "check": checks.get(number),
+            }
+        )
+    return rows

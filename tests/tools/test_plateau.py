@@ -1,0 +1,302 @@
+import json
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from labelwright.tools.money import to_nano
+from labelwright.tools.plateau import (
+    Check,
+    StoppingConfig,
+    check,
+    explain,
+    next_dollars,
+    sensitivity,
+    simulate,
+    value_of_accuracy,
+)
+from pydantic import ValidationError
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+
+USD = 1_000_000_000
+
+
+def changing(rounds: int, n: int, changed: int) -> list[np.ndarray]:
+    """Predictions where each round `changed` further items flip from 0 to 1."""
+    return [(np.arange(n) < r * changed).astype(int) for r in range(rounds)]
+
+
+def spending(rounds: int, usd_a_round: float) -> list[int]:
+    return [r * to_nano(usd_a_round) for r in range(rounds)]
+
+
+@st.composite
+def runs(draw):
+    """A recorded run: predictions and money of some rounds."""
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    rounds = draw(st.integers(1, 14))
+    fall = draw(st.floats(0.3, 1.0))
+    history = [rng.integers(0, 3, 80)]
+    for r in range(1, rounds):
+        flip = rng.random(80) < 0.5 * fall**r
+        history.append(np.where(flip, rng.integers(0, 3, 80), history[-1]))
+    steps = draw(st.lists(st.integers(0, USD), min_size=rounds, max_size=rounds))
+    return history, np.cumsum(steps).tolist()
+
+
+configs = st.builds(
+    StoppingConfig,
+    window=st.integers(1, 4),
+    patience=st.integers(1, 3),
+    max_rounds=st.integers(3, 20),
+    prior_rho=st.floats(0.01, 1),
+)
+
+
+class TestConfig:
+    def test_the_value_of_accuracy(self):
+        point = value_of_accuracy(StoppingConfig(point_value_usd=2.5), 10_000, 0.1)
+        assert point.nano == 250 * USD
+        assert "$2.50" in point.explanation
+        errors = value_of_accuracy(StoppingConfig(items=40_000, error_cost_usd=0.25), 10, 0.1)
+        assert errors.nano == 10_000 * USD
+        assert "40,000 items x $0.25" in errors.explanation
+        default = value_of_accuracy(StoppingConfig(), 20_000, 0.1)
+        assert default.nano == 2000 * USD
+        assert default.explanation.startswith("assumed: 20,000 items x $0.10")
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"items": 5}, "go together"),
+            ({"error_cost_usd": 0.1}, "go together"),
+            ({"items": 5, "error_cost_usd": 1, "point_value_usd": 1}, "either"),
+            ({"window": 0}, "window"),
+            ({"kappa": 0.99}, "kappa"),
+        ],
+    )
+    def test_a_config_that_can_not_be_meant_is_refused(self, fields, message):
+        with pytest.raises(ValidationError, match=message):
+            StoppingConfig(**fields)
+
+
+class TestCheck:
+    config = StoppingConfig(window=2, patience=2, max_rounds=50)
+
+    def test_by_hand(self):
+        history, money = changing(4, 1000, 10), spending(4, 0.5)
+        got = check(history, money, 100 * USD, self.config)
+        assert got.churn == pytest.approx(0.02)
+        assert got.money_window == USD
+        assert got.expected_gain == pytest.approx(0.3 * USD)
+        assert got.certificate_gain == pytest.approx(3.0 * USD, rel=0.1)
+        assert (got.rule, got.certificate, got.streak, got.verdict) == (True, False, 1, "continue")
+        assert check(history, money, 100 * USD, self.config, 1).verdict == "propose_stop"
+        assert check(history, money, 400 * USD, self.config, 1).streak == 0
+        assert check(history, money, 20 * USD, self.config).verdict == "stop"
+
+    def test_before_the_first_whole_window_it_goes_on(self):
+        got = check(changing(2, 50, 0), spending(2, 99), USD, self.config, 5)
+        assert got.verdict == "continue"
+        assert got.churn is None
+        assert got.streak == 0
+        assert "needs 3 rounds" in explain(got)
+        assert next_dollars(got, 1).expected_points is None
+
+    def test_the_cap_wins(self):
+        config = StoppingConfig(max_rounds=2)
+        got = check(changing(2, 50, 20), spending(2, 0), USD, config)
+        assert got.verdict == "stop"
+        assert "cap of 2" in got.why
+
+    def test_audited_rho_takes_the_place_of_the_prior(self):
+        history, money = changing(4, 1000, 10), spending(4, 0.5)
+        assert check(history, money, 100 * USD, self.config, rho=0.9).rule is False
+        assert check(history, money, 100_000 * USD, self.config, rho=-0.1).rule is True
+
+    def test_free_rounds_stop_on_churn_and_say_so(self):
+        nothing_changes = changing(4, 100, 0)
+        got = check(nothing_changes, [5] * 4, 10**15, self.config, 1)
+        assert got.verdict == "propose_stop"
+        assert "money can not decide" in got.why
+        assert not got.certificate
+        moving = check(changing(4, 1000, 3), [5] * 4, 0, self.config, 1)
+        assert (moving.verdict, moving.streak) == ("continue", 0)
+        large = changing(4, 10_000, 20)
+        assert check(large, [5] * 4, 10**15, self.config, 1).verdict == "propose_stop"
+        assert "nothing spent to compare" in explain(got)
+        assert next_dollars(got, 1).expected_points is None
+
+    def test_a_small_stop_set_gives_no_certificate(self):
+        money = spending(4, 0.5)
+        assert check(changing(4, 5000, 0), money, 100 * USD, self.config).certificate
+        assert not check(changing(4, 50, 0), money, 100 * USD, self.config).certificate
+
+    def test_class_weights_reopen_what_a_rare_class_still_moves(self):
+        history = [np.zeros(1000, dtype=int) for _ in range(4)]
+        history[-1][:10] = 1
+        money = spending(4, 1)
+        plain = check(history, money, 500 * USD, self.config)
+        weighted = check(
+            history, money, 500 * USD, self.config, class_weights=np.array([0.5, 50.0])
+        )
+        assert plain.rule
+        assert not weighted.rule
+        assert "Class-weighted churn" in explain(weighted)
+
+    def test_input_that_can_not_be_a_run_is_refused(self):
+        with pytest.raises(ValueError, match="2 rounds of predictions and 1 of money"):
+            check(changing(2, 50, 0), [1], USD, self.config)
+        with pytest.raises(ValueError, match=r"falls by \$1\.00"):
+            check(changing(3, 50, 0), [USD, 0, 0], USD, self.config)
+        with pytest.raises(ValueError, match="stop set"):
+            check([np.zeros(5), np.zeros(5), np.zeros(6)], [0, 1, 2], USD, self.config)
+
+    @settings(deadline=None)
+    @given(runs(), configs, st.integers(0, 1000 * USD))
+    def test_a_certificate_implies_the_rule_and_bounds_accuracy(self, run, config, value):
+        history, money = run
+        got = check(history, money, value, config)
+        if got.certificate:
+            assert got.rule
+        if got.churn is None:
+            return
+        for seed in range(3):
+            truth = np.random.default_rng(seed).integers(0, 3, len(history[-1]))
+            before, after = history[-1 - config.window], history[-1]
+            moved = abs(float((before == truth).mean() - (after == truth).mean()))
+            assert moved <= got.churn + 1e-12
+            if got.certificate:
+                assert value * moved < got.money_window
+
+    @settings(deadline=None)
+    @given(runs(), configs, st.integers(0, 1000 * USD))
+    def test_to_dict_is_json_and_reads_back(self, run, config, value):
+        got = check(*run, value, config)
+        assert Check(**json.loads(json.dumps(got.to_dict()))) == got
+
+
+def test_explain_prints_the_numbers():
+    config = StoppingConfig(window=2)
+    got = check(changing(4, 1000, 10), spending(4, 0.5), 100 * USD, config, 1)
+    assert explain(got).splitlines() == [
+        "Round 4: propose stop, for the window cost more than its expected gain, "
+        "2 of 2 checks in a row.",
+        "Window: the last 2 rounds, $1.00 spent.",
+        "Churn d of the 1,000 stop-set items: 2.00% (95 % interval 1.23% to 3.07%).",
+        "Value A = $100.00, $1.00 for each point of accuracy. Net improvement rho = 0.15.",
+        "Expected gain: A x rho x d = $100.00 x 0.15 x 0.0200 = $0.30, less than the $1.00 spent.",
+        "At most: A x upper d = $100.00 x 0.0307 = $3.07, no less than the $1.00 spent.",
+    ]
+
+
+def test_next_dollars_extends_the_window_in_a_straight_line():
+    config = StoppingConfig(window=2)
+    got = check(changing(4, 1000, 10), spending(4, 0.5), 100 * USD, config)
+    expected, at_most, text = next_dollars(got, 5)
+    assert expected == pytest.approx(100 * 5 * 0.15 * 0.02)
+    assert at_most == pytest.approx(100 * 5 * got.churn_high)
+    assert text.startswith(
+        "Another $5.00 buys about 1.50 points of accuracy (worth $1.50), at most"
+    )
+    assert "straight line" in text
+    assert next_dollars(got, 1e6)[:2] == (100.0, 100.0)
+    losing = next_dollars(replace(got, rho=-0.2), 5)
+    assert losing.expected_points == pytest.approx(-2)
+
+
+def no_later(first: int | None, second: int | None) -> bool:
+    """Whether a run stops no later in the first case than in the second."""
+    return second is None or (first is not None and first <= second)
+
+
+@settings(deadline=None)
+@given(runs(), configs, st.integers(0, 100 * USD), st.integers(0, 100 * USD))
+def test_dearer_accuracy_never_stops_earlier(run, config, value, more):
+    history, money = run
+    assert no_later(
+        simulate(history, money, value, config), simulate(history, money, value + more, config)
+    )
+    stops = sensitivity(history, money, value, config)
+    assert no_later(stops["A/3"], stops["A"])
+    assert no_later(stops["A"], stops["3A"])
+    assert stops["A"] == simulate(history, money, value, config)
+
+
+@settings(deadline=None)
+@given(runs(), configs, st.integers(0, 100 * USD), st.integers(1, 3))
+def test_more_patience_never_stops_earlier(run, config, value, more):
+    history, money = run
+    patient = config.model_copy(update={"patience": config.patience + more})
+    assert no_later(
+        simulate(history, money, value, config), simulate(history, money, value, patient)
+    )
+
+
+@settings(deadline=None)
+@given(runs(), configs, st.integers(0, 100 * USD))
+def test_simulate_is_what_checking_every_round_gives(run, config, value):
+    history, money = run
+    streak, expected = 0, None
+    for end in range(1, len(history) + 1):
+        result = check(history[:end], money[:end], value, config, streak)
+        streak = result.streak
+        if result.verdict != "continue":
+            expected = end
+            break
+    assert simulate(history, money, value, config) == expected
+
+
+@cache
+def learning_curve(seed: int, by_margin: bool):
+    """A real student on a small pool: predictions on the stop set, and accuracy on test items."""
+    features, labels = make_classification(
+        2400, 12, n_informative=8, n_classes=4, class_sep=1.2, flip_y=0.05, random_state=seed
+    )
+    rng = np.random.default_rng(seed)
+    stop, test, pool = features[:500], slice(500, 1200), np.arange(1200, 2400)
+    chosen = rng.choice(pool, 40, replace=False)
+    history, accuracy = [], []
+    for _ in range(25):
+        student = LogisticRegression(max_iter=200, tol=1e-3).fit(features[chosen], labels[chosen])
+        history.append(student.predict(stop))
+        accuracy.append(student.score(features[test], labels[test]))
+        rest = np.setdiff1d(pool, chosen)
+        if by_margin:
+            top = np.sort(student.predict_proba(features[rest]), axis=1)
+            batch = rest[np.argsort(top[:, -1] - top[:, -2], kind="stable")[:40]]
+        else:
+            batch = rng.choice(rest, 40, replace=False)
+        chosen = np.concatenate([chosen, batch])
+    return tuple(history), np.array(accuracy)
+
+
+@pytest.mark.parametrize("by_margin", [False, True])
+def test_on_real_learning_curves_the_stop_costs_little_more_than_the_best_one(by_margin):
+    config = StoppingConfig()
+    excess, to_the_end, stops = [], [], []
+    for seed in range(2):
+        history, accuracy = learning_curve(seed, by_margin)
+        money = spending(25, 0.4)  # 40 labels of one cent
+        for usd in (20, 100, 500):
+            stop = simulate(history, money, usd * USD, config) or 25
+            cost = (1 - accuracy) * usd + np.arange(25) * 0.4
+            excess.append(cost[stop - 1] / cost.min() - 1)
+            to_the_end.append(cost[-1] / cost.min() - 1)
+            stops.append(stop)
+    assert np.mean(excess) < 0.12
+    assert np.mean(excess) < np.mean(to_the_end) / 2
+    assert min(stops) < 8
+    assert max(stops) > 15
+
+
+def test_on_a_real_learning_curve_sensitivity_brackets_the_stop():
+    history, _ = learning_curve(1, False)
+    stops = sensitivity(history, spending(25, 0.4), 60 * USD, StoppingConfig())
+    assert stops["A/3"] is not None
+    assert stops["A"] is not None
+    assert stops["A/3"] < stops["A"]
+    assert stops["3A"] is None or stops["3A"] > stops["A"]

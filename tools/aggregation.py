@@ -1,0 +1,285 @@
+"""From votes to one label: majority, one-coin posterior, reliability, redundancy, CROWDLAB.
+
+Votes are an integer array of shape (n items, m annotators); -1 means that the annotator did not
+vote on the item. Counting votes is not enough: LLM annotators make the same mistakes (Kim et al.
+2025), so a vote counts for the audited reliability of its annotator and for how little it repeats
+the mistakes of the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints: TypeAlias = NDArray[np.integer[Any]]
+Floats: TypeAlias = NDArray[np.floating[Any]]
+
+NO_VOTE = -1
+_ABOVE_CHANCE = 0.01
+_SMALLEST_WEIGHT = 1e-6
+
+
+def majority(
+    votes: Ints, n_labels: int, weights: Floats | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Label with the greatest share of the votes of each item.
+
+    Args:
+        votes: (n, m) label indices, -1 for no vote.
+        n_labels: number K of labels.
+        weights: (m,) weight of each annotator; None counts each as one.
+
+    Returns:
+        (n,) labels and (n,) shares of the leading label in [0, 1]. A tie and an item without votes
+        have label -1: no unique mode is no consensus, and must be asked again rather than guessed.
+
+    Raises:
+        ValueError: if a vote is not a label index, or shapes do not match.
+    """
+    tally = _tally(votes, n_labels, weights)
+    top = tally.max(axis=1)
+    total = tally.sum(axis=1)
+    unique = (tally >= top[:, None] * (1 - 1e-9)).sum(axis=1) == 1
+    labels = np.where(unique & (total > 0), tally.argmax(axis=1), NO_VOTE)
+    return labels.astype(np.int64), np.divide(top, total, out=np.zeros_like(top), where=total > 0)
+
+
+def reliability(
+    votes: Ints,
+    truth: Ints,
+    n_labels: int,
+    prior_accuracy: float = 0.8,
+    prior_strength: float = 10.0,
+) -> NDArray[np.float64]:
+    """Audited accuracy of each annotator, shrunk to a Beta prior.
+
+    Posterior mean (correct + s * a) / (audited + s) of a Beta(s * a, s * (1 - a)) prior: an
+    annotator that was hardly audited keeps the prior accuracy.
+
+    Args:
+        votes: (n, m) label indices, -1 for no vote.
+        truth: (n,) audited label, -1 where the item was not audited.
+        n_labels: number K of labels.
+        prior_accuracy: a, in (0, 1): what is believed of an annotator nobody audited.
+        prior_strength: s > 0, in audited items.
+
+    Returns:
+        (m,) accuracies, at least 1/K + 0.01: an annotator worse than chance is ignored, its votes
+        are not turned round (with few audits that would be noise).
+
+    Raises:
+        ValueError: if shapes or priors are out of range.
+    """
+    _check_votes(votes, n_labels)
+    if truth.shape != (votes.shape[0],):
+        raise ValueError(f"truth has shape {truth.shape}, expected ({votes.shape[0]},)")
+    if not 0 < prior_accuracy < 1 or prior_strength <= 0:
+        raise ValueError("prior_accuracy must be in (0, 1) and prior_strength above 0")
+    audited = (votes >= 0) & (truth >= 0)[:, None]
+    correct = (audited & (votes == truth[:, None])).sum(axis=0)
+    mean = (correct + prior_strength * prior_accuracy) / (audited.sum(axis=0) + prior_strength)
+    return np.asarray(np.maximum(mean, 1 / n_labels + _ABOVE_CHANCE), dtype=np.float64)
+
+
+def one_coin(
+    votes: Ints,
+    reliability: Floats,
+    n_labels: int,
+    prior: Floats | None = None,
+    prior_weight: float = 1.0,
+    weights: Floats | None = None,
+) -> NDArray[np.float64]:
+    """Posterior over labels when annotator j is right with probability r_j, else uniformly wrong.
+
+    One-coin model of Dawid & Skene (1979) with known reliabilities: log p(k | votes) =
+    prior_weight * log prior_k + sum_j w_j * log(r_j if vote_j = k else (1 - r_j) / (K - 1)).
+
+    Args:
+        votes: (n, m) label indices, -1 for no vote.
+        reliability: (m,) accuracies, from `reliability`.
+        n_labels: number K >= 2 of labels.
+        prior: (n, K) probabilities, such as those of the student; None is uniform.
+        prior_weight: exponent of the prior; below 1 where its probabilities are over-confident.
+        weights: (m,) from `effective_weights`; None counts every annotator fully.
+
+    Returns:
+        (n, K) probabilities, rows sum to 1. An item without votes has its prior.
+
+    Raises:
+        ValueError: if shapes do not match or a vote is not a label index.
+    """
+    if n_labels < 2 or reliability.shape != (votes.shape[1],):
+        raise ValueError("one_coin needs two or more labels and one reliability an annotator")
+    right = np.clip(np.asarray(reliability, dtype=np.float64), 1e-6, 1 - 1e-6)
+    # The log-odds of a vote against any other label; the common term cancels in the softmax.
+    strength = np.log(right) - np.log((1 - right) / (n_labels - 1))
+    score = _tally(votes, n_labels, strength if weights is None else strength * weights)
+    if prior is not None:
+        if prior.shape != score.shape:
+            raise ValueError(f"prior has shape {prior.shape}, expected {score.shape}")
+        score += prior_weight * np.log(np.maximum(prior, 1e-12))
+    score -= score.max(axis=1, keepdims=True)
+    likelihood = np.exp(score)
+    return np.asarray(likelihood / likelihood.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def redundancy(
+    votes: Ints, truth: Ints, n_labels: int, prior_strength: float = 4.0
+) -> NDArray[np.float64]:
+    """How far each pair of annotators makes the same mistakes, beyond chance; 1 is a copy.
+
+    Share of the audited items that both annotators voted on and at least one got wrong on which
+    both gave the same wrong label (J), corrected for what independent annotators of the same error
+    rates would show: (J - J0) / (1 - J0), J0 = e_i e_j / (K - 1) / (e_i + e_j - e_i e_j). Kim et
+    al. (2025) condition on both being wrong instead; with two labels that is always 1, and with a
+    natural pair of confused labels it calls independent annotators copies.
+
+    Args:
+        votes: (n, m) label indices, -1 for no vote.
+        truth: (n,) audited label, -1 where the item was not audited.
+        n_labels: number K >= 2 of labels.
+        prior_strength: items at chance level added to each pair, so that few mistakes prove little.
+
+    Returns:
+        (m, m) symmetric, in [0, 1], zero diagonal. Without audits it is zero.
+
+    Raises:
+        ValueError: if shapes do not match or a vote is not a label index.
+    """
+    _check_votes(votes, n_labels)
+    if n_labels < 2 or truth.shape != (votes.shape[0],):
+        raise ValueError("redundancy needs two or more labels and one truth an item")
+    m = votes.shape[1]
+    audited = (votes >= 0) & (truth >= 0)[:, None]
+    wrong = audited & (votes != truth[:, None])
+    result = np.zeros((m, m))
+    for i in range(m):
+        for j in range(i + 1, m):
+            both = audited[:, i] & audited[:, j]
+            either = int((both & (wrong[:, i] | wrong[:, j])).sum())
+            if either == 0:
+                continue
+            same = int((both & wrong[:, i] & (votes[:, i] == votes[:, j])).sum())
+            e_i, e_j = wrong[both, i].mean(), wrong[both, j].mean()
+            chance = e_i * e_j / (n_labels - 1) / (e_i + e_j - e_i * e_j)
+            share = (same + prior_strength * chance) / (either + prior_strength)
+            # chance is 1 only if both are wrong on everything with K = 2: nothing to correct.
+            excess = (share - chance) / (1 - chance) if chance < 1 else 1.0
+            result[i, j] = result[j, i] = max(excess, 0.0)
+    return result
+
+
+def effective_weights(redundancy: Floats) -> NDArray[np.float64]:
+    """Weight of each annotator, 1 / (1 + sum of its redundancies with the others).
+
+    The weight of one of m equicorrelated votes in Kish's effective sample size m / (1 + (m - 1) r):
+    two copies weigh one half each, an independent annotator weighs 1.
+
+    Args:
+        redundancy: (m, m) symmetric with a zero diagonal, from `redundancy`.
+
+    Returns:
+        (m,) weights in (0, 1].
+    """
+    return np.asarray(1 / (1 + redundancy.sum(axis=1)), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Result of `crowdlab`.
+
+    Attributes:
+        posterior: (n, K) probabilities, rows sum to 1.
+        consensus: (n,) label of each item.
+        annotator_weight: (m,) trust in each annotator.
+        model_weight: trust in the student's probabilities.
+    """
+
+    posterior: NDArray[np.float64]
+    consensus: NDArray[np.int64]
+    annotator_weight: NDArray[np.float64]
+    model_weight: float
+
+
+def crowdlab(votes: Ints, proba: Floats) -> Crowd:
+    """Consensus of votes and student without any audit (Goh, Tkachenko & Mueller 2022, CROWDLAB).
+
+    Weights come from the agreement of annotators with each other and of the student with the
+    consensus, both against always predicting the most common label. The consensus starts as the
+    majority (ties go to the student) and is refined once, as in the reference implementation.
+
+    Args:
+        votes: (n, m) label indices, -1 for no vote.
+        proba: (n, K) *out-of-sample* probabilities of the student, K >= 2.
+
+    Returns:
+        The posterior and weights. Where no item has two votes nothing can be compared: all weights
+        are 1 and the posterior is the student's. An item without votes has the student's too.
+
+    Raises:
+        ValueError: if shapes do not match or a vote is not a label index.
+    """
+    n, n_labels = proba.shape
+    if votes.shape[0] != n or n_labels < 2:
+        raise ValueError(f"votes of {votes.shape[0]} items, probabilities of shape {proba.shape}")
+    tally = _tally(votes, n_labels, None)
+    model = np.asarray(proba, dtype=np.float64)
+    leading = tally == tally.max(axis=1, keepdims=True)
+    consensus = np.where(leading, model, -1.0).argmax(axis=1)
+    if not (tally.sum(axis=1) > 1).any():
+        return Crowd(model, consensus, np.ones(votes.shape[1]), 1.0)
+    first = _weigh(votes, tally, model, consensus)
+    return _weigh(votes, tally, model, first.posterior.argmax(axis=1))
+
+
+def _weigh(
+    votes: Ints, tally: Floats, model: NDArray[np.float64], consensus: NDArray[np.int64]
+) -> Crowd:
+    """One pass of CROWDLAB for a given consensus (paper, sections 3 and 4)."""
+    n, n_labels = model.shape
+    n_votes = tally.sum(axis=1)
+    several, voted = n_votes > 1, n_votes > 0
+    agreement = float((tally[np.arange(n), consensus] / np.maximum(n_votes, 1))[several].mean())
+    baseline = 1 - np.bincount(consensus[several], minlength=n_labels).max() / several.sum()
+    baseline = max(float(baseline), _SMALLEST_WEIGHT)
+
+    with_others = np.full(votes.shape[1], np.nan)
+    for j in range(votes.shape[1]):
+        own = np.flatnonzero((votes[:, j] >= 0) & several)
+        if own.size:
+            others = tally[own, votes[own, j]] - 1
+            with_others[j] = others.sum() / (n_votes[own] - 1).sum()
+    with_others = np.where(np.isnan(with_others), np.nanmean(with_others), with_others)
+    weight = np.maximum(1 - (1 - with_others) / baseline, _SMALLEST_WEIGHT)
+
+    model_error = float((model.argmax(axis=1) != consensus)[several].mean())
+    model_weight = max(1 - model_error / baseline, _SMALLEST_WEIGHT)
+    model_weight *= float(np.sqrt(n_votes[voted].mean()))
+
+    elsewhere = (1 - agreement) / (n_labels - 1)
+    total = (votes >= 0) @ weight
+    mass = _tally(votes, n_labels, weight) * (agreement - elsewhere) + elsewhere * total[:, None]
+    posterior = (mass + model_weight * model) / (total + model_weight)[:, None]
+    return Crowd(posterior, consensus, weight, model_weight)
+
+
+def _tally(votes: Ints, n_labels: int, weights: Floats | None) -> NDArray[np.float64]:
+    """(n, K) sum of the weights of the votes for each label."""
+    _check_votes(votes, n_labels)
+    if weights is not None and weights.shape != (votes.shape[1],):
+        raise ValueError(f"weights have shape {weights.shape}, expected ({votes.shape[1]},)")
+    tally = np.zeros((votes.shape[0], n_labels))
+    for j in range(votes.shape[1]):
+        cast = np.flatnonzero(votes[:, j] >= 0)
+        tally[cast, votes[cast, j]] += 1.0 if weights is None else weights[j]
+    return tally
+
+
+def _check_votes(votes: Ints, n_labels: int) -> None:
+    if votes.ndim != 2 or votes.shape[1] == 0:
+        raise ValueError(f"votes must be items x annotators, got shape {votes.shape}")
+    if votes.size and (votes.min() < NO_VOTE or votes.max() >= n_labels):
+        raise ValueError(f"votes must be -1 or 0..{n_labels - 1}, got {votes.min()}..{votes.max()}")

@@ -1,0 +1,177 @@
+"""The report of a run: one HTML file that needs no network and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from jinja2 import ChainableUndefined, Environment, Undefined
+
+from ..export import write_text
+from ..money import show, to_nano
+from . import figures
+
+Summary: TypeAlias = Mapping[str, Any]
+
+NOTHING = "–"
+STOPS = {
+    "certificate": "the last rounds can not have been worth their money, whatever they changed",
+    "cost_plateau": "the next dollar was no longer worth it",
+    "pool_exhausted": "every text of the pool had been asked about",
+    "max_rounds": "it reached the cap on rounds",
+    "cap": "it reached a hard limit",
+}
+SOURCES = {
+    "person": "a trusted annotator",
+    "panel": "several annotators",
+    "model": "one annotator",
+    "student": "the student alone",
+}
+
+
+def write_report(path: Path, summary: Summary) -> None:
+    """Write the report; the file is replaced at once.
+
+    Args:
+        path: the HTML file.
+        summary: what the run came to, as plain values. Whatever is missing or None is shown as
+            missing; texts are inert, whatever they hold.
+    """
+    template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "percent": percent,
+        "usd": usd,
+        "count": count,
+        "number": number,
+        "accuracy": accuracy,
+    }
+    write_text(path, environment.from_string(template).render(_view(summary)))
+
+
+def percent(share: float | Undefined | None) -> str:
+    """A share for people: ``94.1%``."""
+    return NOTHING if _missing(share) else f"{share:.1%}"
+
+
+def usd(amount: float | Undefined | None) -> str:
+    """An amount of USD for people; see `money.show`."""
+    return NOTHING if _missing(amount) else show(to_nano(float(amount)))  # type: ignore[arg-type]
+
+
+def count(value: float | Undefined | None) -> str:
+    """A whole number with separators."""
+    return NOTHING if _missing(value) else f"{value:,}"
+
+
+def number(value: float | Undefined | None) -> str:
+    """A figure with two decimals, such as an F1."""
+    return NOTHING if _missing(value) else f"{value:.2f}"
+
+
+def accuracy(interval: Mapping[str, Any] | Undefined | None) -> str:
+    """An accuracy with its interval, or ``uncalibrated`` where nothing backs one."""
+    if not interval or interval.get("estimate") is None:
+        return "uncalibrated"
+    low, high = percent(interval["low"]), percent(interval["high"])
+    return f"{percent(interval['estimate'])} (95% interval {low} to {high}, n = {interval['n']:,})"
+
+
+def why_stopped(summary: Summary) -> str:
+    """Why the run ended, as a sentence."""
+    stop, rounds = summary.get("stop"), summary.get("rounds") or 0
+    times = f"{rounds} round{'' if rounds == 1 else 's'}"
+    if stop:
+        reason = STOPS.get(stop["reason"]) or stop["reason"].replace("_", " ")
+        return f"It stopped after {times}: {reason}."
+    if summary.get("status") == "waiting_for_people":
+        return f"It is waiting for answers of people, after {times}; it can be resumed."
+    return f"It is not finished: {times} so far; it can be resumed."
+
+
+def kept_round(summary: Summary) -> Mapping[str, Any]:
+    """The curve's row of the round whose student is delivered; empty without one."""
+    rows = {row["round"]: row for row in summary.get("curve") or []}
+    return rows.get(summary.get("best_round")) or {}
+
+
+def _missing(value: object) -> bool:
+    return value is None or isinstance(value, Undefined)
+
+
+def _view(summary: Summary) -> dict[str, Any]:
+    curve = summary.get("curve") or []
+    checked = [row["round"] for row in curve if row.get("check")]
+    stop_round = checked[-1] if checked and summary.get("stop") else None
+    checks = [evidence for evidence in summary.get("stop_checks") or [] if evidence.get("check")]
+    return {
+        "summary": summary,
+        "curve": curve,
+        "stop_round": stop_round,
+        "why_stopped": why_stopped(summary),
+        "kept": kept_round(summary),
+        "evidence": checks[-1] if checks else {},
+        "learning_curve": figures.learning_curve(curve, stop_round),
+        "stop_evidence": figures.stop_evidence(curve, stop_round),
+        "churn": figures.churn(curve, stop_round),
+        "parts": _parts(summary.get("labels") or {}),
+        "classes": _classes(summary, curve),
+        "spending": _spending(summary),
+        "files": sorted(Path(file).name for file in (summary.get("files") or {}).values()),
+    }
+
+
+def _parts(labels: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Sources of the delivered labels and what got none, in a fixed order."""
+    sources = labels.get("by_source") or {}
+    known = [name for name in SOURCES if name in sources]
+    rows = [(name, sources[name]) for name in [*known, *sorted(sources.keys() - SOURCES.keys())]]
+    rows += [("set apart", labels.get("set_apart") or 0), ("unlabelled", labels.get("unlabelled"))]
+    texts = labels.get("texts") or 0
+    return [
+        {"name": name, "n": n, "share": n / texts, "what": SOURCES.get(name, "")}
+        for name, n in rows
+        if n and texts
+    ]
+
+
+def _classes(summary: Summary, curve: list[Any]) -> list[dict[str, Any]]:
+    """Delivered labels by class, the most frequent first, with the labels the student learnt."""
+    by_label = (summary.get("labels") or {}).get("by_label") or {}
+    learnt = (kept_round(summary) or (curve[-1] if curve else {})).get("classes") or {}
+    total, most = sum(by_label.values()), max(by_label.values(), default=0)
+    return [
+        {
+            "name": name,
+            "n": n,
+            "share": n / total if total else 0.0,
+            "bar": 100 * n / most if most else 0.0,
+            "learnt": learnt.get(name),
+        }
+        for name, n in sorted(by_label.items(), key=lambda entry: -entry[1])
+    ]
+
+
+def _spending(summary: Summary) -> list[dict[str, Any]]:
+    """What each annotator and each agent's purpose cost, the dearest first."""
+    rows = [
+        {"who": row["annotator"], "purpose": "votes", "usd": row.get("spent_usd") or 0.0}
+        for row in summary.get("annotators") or []
+    ]
+    rows += [
+        {
+            "who": row["agent"],
+            "purpose": row["purpose"],
+            "usd": row.get("cost") or 0.0,
+            "requests": row.get("requests"),
+            "tokens": (row.get("tokens_in") or 0) + (row.get("tokens_out") or 0),
+            "failed": row.get("failed"),
+        }
+        for row in summary.get("agents") or []
+    ]
+    most = max((row["usd"] for row in rows), default=0.0)
+    rows.sort(key=lambda row: (-row["usd"], row["who"], row["purpose"]))
+    return [{**row, "bar": 100 * row["usd"] / most if most else 0.0} for row in rows]

@@ -24,7 +24,6 @@ from ..tools.aggregation import (
 from ..tools.calibration import Calibration, apply_calibration, fit_calibration
 from ..tools.ledger import Vote
 
-
 ENOUGH = 30
 """Audited items from which the student's weight is fitted."""
 EXPONENTS = tuple(round(0.05 * step, 2) for step in range(1, 21))
@@ -89,6 +88,8 @@ class Panel:
         student_weight: Exponent of the student's probabilities beside votes: how far they hold up
             on the audit sample, at most 1. A student that has learned the mistakes of its labels
             is surest where it repeats them.
+        ceiling: Probability that the reference itself is right; nothing that was learned from it
+            can be surer. 1 where it is trusted.
         calibrations: By how many annotators had voted (index 0: the student alone), the map from
             the posterior to the probability of being correct; ``None`` without enough audits.
     """
@@ -99,6 +100,7 @@ class Panel:
     weights: NDArray[np.float64]
     audited: NDArray[np.int64]
     student_weight: float
+    ceiling: float
     calibrations: tuple[Calibration | None, ...]
 
 
@@ -111,6 +113,7 @@ def learn_panel(
     classes: int,
     prior_accuracy: float,
     prior_strength: float,
+    strongest_accuracy: float,
     student_weight: float,
 ) -> Panel:
     """Judge the annotators on the audit sample.
@@ -123,14 +126,15 @@ def learn_panel(
         classes: K.
         prior_accuracy: What an annotator is believed to be right before any audit.
         prior_strength: How many audits that belief is worth.
+        strongest_accuracy: What a reference that is not trusted is believed to be.
         student_weight: Weight of the student until there are audits enough to fit it.
     """
     m = len(ballot.annotators)
     if reference is None or not len(ballot.item_ids):
-        prior = np.full(m, prior_accuracy)
+        prior = np.full(m, max(prior_accuracy, 1 / classes))
         none = np.zeros(m, np.int64)
         return Panel(
-            reference, trusted, prior, np.ones(m), none, student_weight, (None,) * (m + 1)
+            reference, trusted, prior, np.ones(m), none, student_weight, 1.0, (None,) * (m + 1)
         )
     truth = ballot.column(reference)
     known = truth != NO_VOTE
@@ -139,9 +143,11 @@ def learn_panel(
         votes, truth, classes, prior_accuracy=prior_accuracy, prior_strength=prior_strength
     )
     others = [i for i, name in enumerate(ballot.annotators) if name != reference]
+    ceiling = 1.0 if trusted else strongest_accuracy
     if not trusted:
-        # Against itself it is always right: that is no evidence.
-        figures[ballot.annotators.index(reference)] = prior_accuracy
+        # Agreement with a reference that errs understates accuracy where errors are independent;
+        # those of language models are not, so it is taken as it is.
+        figures[ballot.annotators.index(reference)] = ceiling
     weights = effective_weights(redundancy(votes, truth, classes))
     calibrations: list[Calibration | None] = [None] * (m + 1)
     prior_rows = None if student is None else student[known]
@@ -160,7 +166,14 @@ def learn_panel(
         calibrations[depth] = fit_calibration(posterior.max(axis=1)[voted], (best == truth)[voted])
     audited = (votes != NO_VOTE).sum(axis=0)
     return Panel(
-        reference, trusted, figures, weights, audited, student_weight, tuple(calibrations)
+        reference,
+        trusted,
+        figures,
+        weights,
+        audited,
+        student_weight,
+        ceiling,
+        tuple(calibrations),
     )
 
 
@@ -197,9 +210,8 @@ def weigh(
         classes: K.
     """
     votes = ballot.votes
-    posterior = one_coin(
-        votes, panel.reliability, classes, student, panel.student_weight, panel.weights
-    )
+    prior = None if student is None else _below(student, panel, classes)
+    posterior = one_coin(votes, panel.reliability, classes, prior, 1.0, panel.weights)
     label = posterior.argmax(axis=1)
     p_correct = posterior.max(axis=1)
     calibrated = np.zeros(len(votes), bool)
@@ -215,6 +227,14 @@ def weigh(
     known = gold != NO_VOTE
     label[known], p_correct[known], calibrated[known] = gold[known], 1.0, True
     return Verdict(label, p_correct, calibrated, posterior)
+
+
+def _below(student: NDArray[np.float64], panel: Panel, classes: int) -> NDArray[np.float64]:
+    """The student's word as far as it holds up, and no surer than what it learned from."""
+    tempered = np.maximum(student, 1e-12) ** panel.student_weight
+    tempered /= tempered.sum(axis=1, keepdims=True)
+    mixed = panel.ceiling * tempered + (1 - panel.ceiling) * (1 - tempered) / (classes - 1)
+    return np.asarray(mixed, np.float64)
 
 
 def _fit_weight(student: NDArray[np.float64], truth: NDArray[np.int64], prior: float) -> float:

@@ -72,6 +72,12 @@ class CriticConfig(BaseModel):
     prior_strength: float = Field(
         10.0, gt=0, description="How many audited items that belief is worth."
     )
+    strongest_accuracy: float = Field(
+        0.85,
+        gt=0.5,
+        lt=1,
+        description="What the highest tier is believed to be where no annotator is trusted.",
+    )
     student_weight: float = Field(
         0.5, gt=0, le=1, description="Weight of the student's word until audits can tell it."
     )
@@ -148,7 +154,8 @@ def rule_on_labels(
             why = f"failed {', '.join(failed)}" if failed else f"p_correct {p:.3f} too low"
             rulings[row] = _send_on(item, following, why, failed)
         elif p >= config.set_apart_below:
-            reason = f"p_correct {p:.3f}, kept with that weight: nobody else to ask"
+            why = "nobody else to ask" if following is None else "no more may be sent on"
+            reason = f"p_correct {p:.3f}, kept with that weight: {why}"
             rulings[row] = Ruling(item, "accept", reason, flags=failed)
         else:
             best = labels[int(verdict.label[row])]

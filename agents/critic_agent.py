@@ -27,12 +27,14 @@ class Reviewed:
         by: ``rule``, ``rule: <why the model did not decide>`` or ``model <name>``.
         proposals: What the model suggests; nothing of it is applied.
         reason: The model's account of the round.
+        settled: Items that the model accepted or set apart: nobody else is to be asked about them.
     """
 
     rulings: list[Ruling]
     by: str
     proposals: list[Proposal] = field(default_factory=list)
     reason: str = ""
+    settled: tuple[str, ...] = ()
 
 
 def review(
@@ -122,6 +124,7 @@ def review(
         f"model {config.model.model}",
         [Proposal(**draft.model_dump(), price_usd=_price(draft, price)) for draft in drafts],
         clip(result.decision.reason, 600),
+        tuple(o.item_id for o in result.decision.outcomes if o.action in {"accept", "set_apart"}),
     )
 
 

@@ -71,7 +71,8 @@ def first_asks(
     first = models[min(lead, len(models) - 1)]
     target = reference(order)
     panel = [voter for voter in order if not voter.person or voter == target]
-    asks = [ask(first.name, [item for item in batch if item not in set(audit)], "label")]
+    audited = set(audit)
+    asks = [ask(first.name, [item for item in batch if item not in audited], "label")]
     asks += [ask(voter.name, audit, "audit") for voter in panel]
     return [order_ for order_ in asks if order_["items"]]
 

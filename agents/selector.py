@@ -112,7 +112,10 @@ def mix_by_rule(
             "predictions stand still: another strategy must not set them moving",
         )
     if config.strategy is not None:
-        return _mix({config.strategy: rest, "random": random_share}, "strategy is configured")
+        shares = {config.strategy: rest, "random": random_share}
+        if config.strategy == "random":
+            shares = {"random": 1.0}
+        return _mix(shares, "strategy is configured")
     if view.proba is None or not view.labelled.any():
         return _mix({"k_means": rest, "random": random_share}, "cold start: cover the clusters")
     auroc = error_auroc(view)
@@ -179,7 +182,7 @@ def fill_batch(
             share = min(share, round(open_size * mix.shares[name]))
         left = np.setdiff1d(candidates, np.asarray(chosen, np.int64))
         picked = _pick(name, view, left, share, rng, wanted)
-        chosen += [row for row in picked.tolist() if row not in set(chosen)]
+        chosen += picked.tolist()
     left = np.setdiff1d(candidates, np.asarray(chosen, np.int64))
     if len(chosen) < size and len(left):
         chosen += strategies.random_pick(left, size - len(chosen), rng).tolist()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 
@@ -128,7 +129,10 @@ def run_tool_agent(
     )
     first: list[AnyMessage] = list(to_langchain(messages))  # type: ignore[arg-type]
     conversation.say(0, first)
-    end = conversation.graph().invoke(
+    # In a context of its own: inside a node it would inherit the checkpointer, the durability and
+    # the drain of the run's graph, and write its messages into the run's checkpoints.
+    end = Context().run(
+        conversation.graph().invoke,
         _State(messages=first, step=0, cost=0, reminded=False, decision=None, failure=None),
         {"max_concurrency": 1},  # tools run in the order they were called
     )
@@ -160,8 +164,7 @@ class _Conversation:
         builder.add_conditional_edges("model", _after_model)
         builder.add_edge("tools", "check")
         builder.add_conditional_edges("check", _after_check)
-        # Without this it would write its messages into the checkpoints of the run's own graph.
-        return builder.compile(checkpointer=False)
+        return builder.compile()
 
     def _model(self, state: _State) -> dict[str, Any]:
         step = state["step"] + 1
@@ -315,7 +318,8 @@ def _tell_model(error: Exception) -> str:
 
 def _message(settlement: Settlement, step: int) -> AIMessage:
     """The model's message as it was settled, so that a rerun goes on from the very same one."""
-    response = settlement.response or {}
+    # The ledger gives arguments back in sorted order; the first time they must be in the same.
+    response = json.loads(json.dumps(settlement.response or {}, sort_keys=True))
     calls, broken = (
         [
             # Some servers leave the id out, and every result needs one to refer to.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..agents.annotators.settings import AnnotatorConfig
 from ..agents.critic import CriticConfig
 from ..agents.generator import GenerationConfig
 from ..agents.selector import SelectionConfig
+from ..agents.wire import redact
 from ..tools.embedding import EmbedderConfig
 from ..tools.errors import ConfigError
 from ..tools.ledger import Caps
@@ -78,6 +78,17 @@ class RunConfig(BaseModel):
     seed: int = Field(0, ge=0, description="Equal seeds and equal votes give equal runs.")
 
     @model_validator(mode="after")
+    def _agents_are_paid_by_tokens(self) -> RunConfig:
+        for section in ("selection", "generation", "critic"):
+            model = getattr(self, section).model
+            if model is not None and model.price.per_label is not None:
+                raise ValueError(
+                    f"{section}.model.price: an agent gives no labels, so a price per label would "
+                    "count as free; write free or {in: USD, out: USD} per million tokens"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _annotators_fit(self) -> RunConfig:
         names = [annotator.name for annotator in self.annotators]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -91,6 +102,20 @@ class RunConfig(BaseModel):
         return self
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without repeated keys: the first value would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
+                )
+            keys.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def load_config(path: Path) -> RunConfig:
     """Read and check a ``run.yaml``; paths in it are relative to its folder.
 
@@ -98,13 +123,17 @@ def load_config(path: Path) -> RunConfig:
         ConfigError: Names the file, the field, the value and what was expected.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; `labelwright init` writes one.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; expected a YAML file.") from None
+    # ValueError: bytes that are no UTF-8, or a date that is none.
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {redact(str(error))}") from None
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: expected sections such as 'task:' and 'data:', found {raw!r}.")
+        found = "nothing" if raw is None else f"a {type(raw).__name__}"
+        raise ConfigError(f"{path}: expected sections such as 'task:' and 'data:', found {found}.")
     return parse_config(raw, folder=path.parent, source=str(path))
 
 
@@ -128,7 +157,7 @@ def parse_config(raw: dict[str, Any], *, folder: Path, source: str = "run.yaml")
 
 def dump_config(config: RunConfig) -> str:
     """The configuration as YAML, every default written out."""
-    plain = json.loads(config.model_dump_json(by_alias=True, exclude_none=True))
+    plain = config.model_dump(mode="json", by_alias=True, exclude_none=True)
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -149,20 +178,30 @@ def _with_absolute_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 _ADVICE = {
     "api_key": "keys come from the environment only: name the variable in 'api_key_env'",
+    "price": "is missing; write free, {in: USD, out: USD} per million tokens, or "
+    "{per_label: USD}: an unknown price is refused, never counted as free",
 }
+_SECTION = frozenset(("model_type", "model_attributes_type", "dict_type"))
+_MAY_BE_SECRET = frozenset(("base_url", "url", "api_key_env"))
+_LONGEST_VALUE = 200
 
 
 def _explain(detail: Any) -> str:
-    # A union writes the tag of the chosen kind into the path; a reader of the file has no such key.
-    kinds = {"chat", "recorded", "embedded", "human"}
-    where = ".".join(str(part) for part in detail["loc"] if part not in kinds) or "the whole"
+    loc = list(detail["loc"])
+    if loc[:1] == ["annotators"]:
+        # The union writes the tag of the chosen kind into the path; the file has no such key.
+        del loc[2:3]
+    where = "".join(f"{part}." for part in loc).removesuffix(".") + ": " if loc else ""
     message = detail["msg"].removeprefix("Value error, ")
-    field = str(detail["loc"][-1]) if detail["loc"] else ""
+    field = str(loc[-1]) if loc else ""
     if detail["type"] == "extra_forbidden":
         message = _ADVICE.get(field, "no such option; check the spelling or remove it")
-        return f"{where}: {message}."
+        return f"{where}{message}."
     if detail["type"] == "missing":
-        return f"{where}: is missing; expected a value for it."
+        return f"{where}{_ADVICE.get(field, 'is missing; expected a value for it')}."
+    if detail["type"] in _SECTION:
+        message = "expected a section with options of its own"
     value = detail.get("input")
-    shown = "" if isinstance(value, dict | list) else f" Found {value!r}."
-    return f"{where}: {message}.{shown}"
+    if isinstance(value, dict | list) or field in _MAY_BE_SECRET:
+        return f"{where}{message}."
+    return f"{where}{message}. Found {redact(repr(value))[:_LONGEST_VALUE]}."

@@ -180,6 +180,7 @@ class RunContext:
             classes=len(self.labels),
             prior_accuracy=critic.prior_accuracy,
             prior_strength=critic.prior_strength,
+            strongest_accuracy=critic.strongest_accuracy,
             student_weight=critic.student_weight,
         )
 

@@ -14,7 +14,7 @@ from ..agents.annotators.chat import ChatAnnotator
 from ..agents.annotators.settings import ChatAnnotatorConfig, RecordedAnnotatorConfig
 from ..agents.ensemble import Voter, cascade, reference
 from ..agents.model import AgentModelConfig
-from ..tools.embedding import wordpiece_counts
+from ..tools.embedding import EmbedderConfig, wordpiece_counts
 from ..tools.errors import DataError
 from ..tools.ledger import Ledger
 from ..tools.money import Price, to_nano
@@ -121,15 +121,16 @@ def plan(config: RunConfig | Path | str) -> Quote:
     if not isinstance(config, RunConfig):
         config = load_config(Path(config))
     texts, sample, rejected = _read(config)
-    prompts = PromptLibrary(
-        [*([config.prompts] if config.prompts else []), packaged_prompts()]
-    )
-    costs, prompt = _costs(config, prompts, sample)
+    prompts = PromptLibrary([*([config.prompts] if config.prompts else []), packaged_prompts()])
+    own = float(np.mean(wordpiece_counts(sample)))
+    costs, prompt = _costs(config, prompts, sample, own)
     batch = config.selection.size(texts, len(config.task.labels))
     open_texts = texts - min(config.stopping.stop_set_size, texts // 4)
     most = min(config.stopping.max_rounds, max(1, math.ceil(open_texts / batch)))
     least = min(most, max(config.stopping.window + 1, config.stopping.min_rounds))
     lines = _lines(config, costs, batch, texts, (least, most))
+    if config.embedder.kind == "openai":
+        lines.insert(0, _embedder_line(config.embedder, texts, own))
     low = sum(line.money[0] for line in lines)
     uncut = sum(line.money[1] for line in lines)
     cap = to_nano(config.budget.usd)
@@ -167,11 +168,10 @@ def _read(config: RunConfig) -> tuple[int, list[str], int]:
 
 
 def _costs(
-    config: RunConfig, prompts: PromptLibrary, sample: list[str]
+    config: RunConfig, prompts: PromptLibrary, sample: list[str], own: float
 ) -> tuple[dict[str, _Cost], list[Message] | None]:
     costs: dict[str, _Cost] = {}
     prompt: list[Message] | None = None
-    own = float(np.mean(wordpiece_counts(sample)))
     with tempfile.TemporaryDirectory() as scratch, Ledger(Path(scratch) / "l.sqlite") as ledger:
         for settings in config.annotators:
             tokens_in, tokens_out, per_request = 0.0, 0.0, 1
@@ -209,6 +209,7 @@ def _lines(
     critic = config.critic
     lines = []
     for voter in voters:
+        asked_at_most = config.human.questions_per_round if voter.person else texts
         audits = [0, 0]
         if target is not None and (not voter.person or voter == target):
             later = math.ceil(critic.audit_share * batch)
@@ -216,8 +217,10 @@ def _lines(
         sent_on = math.ceil(critic.escalate_share * batch)
         label = [batch * r for r in rounds] if voter == first else [0, sent_on * rounds[1]]
         sweep = 0 if voter.person else max(0, texts - batch * rounds[0])
-        most = min(audits[1] + label[1] + sweep, texts * critic.attempts)
-        lines.append(_line(costs[voter.name], "annotates", (audits[0] + label[0], most)))
+        most = min(audits[1] + label[1] + sweep, texts * (critic.attempts if voter.repeats else 1))
+        most = min(most, asked_at_most * rounds[1])
+        fewest = min(audits[0] + label[0], texts, asked_at_most * rounds[0], most)
+        lines.append(_line(costs[voter.name], "annotates", (fewest, most)))
     for name, model in (
         ("selector", config.selection.model),
         ("critic", config.critic.model),
@@ -242,6 +245,21 @@ def _line(cost: _Cost, what: str, votes: tuple[int, int]) -> Line:
     )
 
 
+def _embedder_line(embedder: EmbedderConfig, texts: int, own: float) -> Line:
+    """Every text once."""
+    each = embedder.price_usd_per_mtok
+    price = Price.model_validate({"in": each, "out": 0} if each != "free" else "free")
+    requests = math.ceil(texts / embedder.batch_size)
+    low, high = (price.cost(math.ceil(texts * own * spread)) for spread in _SPREAD)
+    return Line(
+        what=f"embedder: reads every text ({embedder.model})",
+        requests=(requests, requests),
+        tokens_in=round(texts * own),
+        tokens_out=0,
+        money=(low, high),
+    )
+
+
 def _agent_line(name: str, model: AgentModelConfig, rounds: tuple[int, int]) -> Line:
     """Two steps are the least of a decision; money is bounded by its allowance."""
     steps = (2 * rounds[0], model.steps * rounds[1])
@@ -258,9 +276,7 @@ def _agent_line(name: str, model: AgentModelConfig, rounds: tuple[int, int]) -> 
     )
 
 
-def _alternatives(
-    config: RunConfig, costs: dict[str, _Cost], texts: int
-) -> list[Alternative]:
+def _alternatives(config: RunConfig, costs: dict[str, _Cost], texts: int) -> list[Alternative]:
     models = [costs[a.name] for a in config.annotators if a.kind != "human"]
     cheapest = min(models, key=lambda cost: cost.money(1000))
     strongest = models[-1] if len(models) == 1 else _strongest(config, costs)

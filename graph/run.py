@@ -31,9 +31,10 @@ from .state import START, RunState
 from .summary import summarise
 
 Status = Literal["finished", "stopped", "waiting_for_people"]
-Answer = Callable[[dict[str, Any]], dict[str, str | None]]
+Answer = Callable[[dict[str, Any]], dict[str, str | None] | None]
 """Answers questions: takes ``{annotator, purpose, labels, guidelines, questions}``, gives a label
-(or ``None`` where none fits) by item id; what it leaves out stays unanswered."""
+(or ``None`` where none fits) by item id; what it leaves out stays unanswered. ``None`` instead of
+answers lets the run wait."""
 
 QUESTIONS_FILE = "questions.jsonl"
 ANSWERS_FILE = "answers.jsonl"
@@ -183,12 +184,11 @@ def _drive(graph: Any, ctx: RunContext, control: RunControl, answer: Answer | No
     pending = {i.id: i.value for task in begun.tasks for i in task.interrupts}
     while True:
         if pending:
-            if answer is None:
+            replies = {key: answer(value) if answer else None for key, value in pending.items()}
+            if None in replies.values():
                 _write_questions(ctx.folder, list(pending.values()))
                 return "waiting_for_people"
-            given = Command(
-                resume={key: {"answers": answer(value)} for key, value in pending.items()}
-            )
+            given = Command(resume={key: {"answers": reply} for key, reply in replies.items()})
         try:
             out = graph.invoke(
                 given, _THREAD, context=ctx, durability="sync", control=control, version="v2"
@@ -210,12 +210,15 @@ def _write_questions(folder: Path, payloads: list[dict[str, Any]]) -> None:
 
 
 def _answers_from(folder: Path) -> Answer | None:
-    """Answers out of a file of ``{"item_id", "label"}`` lines; it is read anew for each question."""
+    """Answers out of a file of ``{"item_id", "label"}`` lines; it is read anew for each question.
+
+    The run waits when the file answers none of the questions: they were put after it was written.
+    """
     path = folder / ANSWERS_FILE
     if not path.exists():
         return None
 
-    def answer(payload: dict[str, Any]) -> dict[str, str | None]:
+    def answer(payload: dict[str, Any]) -> dict[str, str | None] | None:
         wanted = {question["item_id"] for question in payload["questions"]}
         given: dict[str, str | None] = {}
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -229,7 +232,7 @@ def _answers_from(folder: Path) -> Answer | None:
                 raise ConfigError(
                     f'{path}, line {number}: expected {{"item_id": ..., "label": ...}} ({error}).'
                 ) from error
-        return given
+        return given or None
 
     return answer
 
@@ -248,10 +251,16 @@ def _listening(ledger: Ledger, control: RunControl) -> Iterator[None]:
 
     thread = threading.Thread(target=poll, name="directives", daemon=True)
     thread.start()
-    previous: dict[signal.Signals, Any] = {}
+    previous: dict[int, Any] = {}
+
+    def drain(number: int, _: Any) -> None:
+        control.request_drain("signal")
+        # Who asks twice wants out at once, and gets what the signal does without us.
+        signal.signal(number, previous[number])
+
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, lambda *_: control.request_drain("signal"))
+            previous[number] = signal.signal(number, drain)
     try:
         yield
     finally:

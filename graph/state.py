@@ -1,5 +1,6 @@
-"""State of the graph: ids, counters and decisions. Texts and vectors are in the pool, votes and
-money in the ledger, students in the run's folder.
+"""State of the graph: ids, counters and decisions.
+
+Texts and vectors are in the pool, votes and money in the ledger, students in the run's folder.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class RunState(TypedDict, total=False):
         out_of_reach: Annotators that the caps no longer pay for.
         order: What a failed gate asks of the next round, with the classes it is for.
         intended: Labels that this round's synthetic items were written for.
+        settled: Items of this round on which the critic's model has the last word.
         tried: What gates have asked for since the streak began.
         lead: Place in the cascade of the annotator that is asked first.
         streak: Checks in a row in which the next dollar was not worth it.
@@ -78,6 +80,7 @@ class RunState(TypedDict, total=False):
     out_of_reach: list[str]
     order: Order | None
     intended: dict[str, str]
+    settled: list[str]
     tried: list[Action]
     lead: int
     streak: int
@@ -101,6 +104,7 @@ START: RunState = {
     "out_of_reach": [],
     "order": None,
     "intended": {},
+    "settled": [],
     "tried": [],
     "lead": 0,
     "streak": 0,

@@ -46,7 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Args:
         path: the file to write; its folder must exist.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path
     try:
         yield draft
         with draft.open("rb") as file:

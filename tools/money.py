@@ -7,12 +7,17 @@ and the same on every machine. One token at 0.05 USD a million is 50 nanodollars
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NANO = 1_000_000_000
+_KINDS = (
+    "a price is one of: free, {in: USD, out: USD} per million tokens, or {per_label: USD}; "
+    "an unknown price is refused, never counted as free"
+)
 
 
 class Price(BaseModel):
@@ -51,7 +56,11 @@ class Price(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _accept_free(cls, value: Any) -> Any:
-        return {"free": True} if value == "free" else value
+        if value == "free":
+            return {"free": True}
+        if not isinstance(value, Mapping | Price):
+            raise ValueError(_KINDS)
+        return value
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> Price:
@@ -60,10 +69,7 @@ class Price(BaseModel):
             raise ValueError("a price by tokens needs both 'in' and 'out' (USD per million)")
         kinds = (self.free, by_token, self.per_label is not None)
         if sum(kinds) != 1:
-            raise ValueError(
-                "a price is one of: free, {in: USD, out: USD} per million tokens, or "
-                "{per_label: USD}; an unknown price is refused, never counted as free"
-            )
+            raise ValueError(_KINDS)
         if self.cached_in is not None and not by_token:
             raise ValueError("'cached_in' goes with 'in' and 'out'")
         return self
@@ -85,7 +91,7 @@ class Price(BaseModel):
         if self.free:
             return 0
         if self.per_label is not None:
-            return labels * to_nano(self.per_label)
+            return math.ceil(labels * Decimal(str(self.per_label)) * NANO)
         assert self.input is not None
         assert self.output is not None
         cached = cached_tokens if self.cached_in is not None else 0
@@ -112,7 +118,7 @@ def to_usd(nano: int) -> float:
 
 
 def show(nano: int) -> str:
-    """An amount for people: two decimals from a cent up, otherwise two significant figures.
+    """An amount for people: two decimals from ten cents up, otherwise two significant figures.
 
     >>> show(1_234_000_000), show(1_500_000), show(0)
     ('$1.23', '$0.0015', '$0.00')

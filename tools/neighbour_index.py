@@ -114,6 +114,7 @@ class NeighbourIndex:
 
     def _discard_folder(self) -> None:
         self.close()
+        self._snapshot.set_indexing(True)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._snapshot.set_indexing(False)
 

@@ -10,10 +10,10 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self, TextIO
+from typing import Any, Literal, Self, TextIO
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -368,38 +368,33 @@ def _parquet(data: DataConfig, wanted: Mapping[str, str]) -> Iterator[Record | R
                 cells = [_parquet_cells(column) for column in batch.columns]
                 for values in zip(*cells, strict=True):
                     line += 1
-                    failed = next((v for v in values if isinstance(v, _Unreadable)), None)
+                    failed = next((v for v in values if isinstance(v, Exception)), None)
                     if failed is not None:
-                        yield Rejected(line, f"a value can not be read: {failed.reason}")
+                        yield Rejected(line, f"a value can not be read: {failed}")
                     else:
                         yield line, dict(zip(columns, values, strict=True))
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{data.path} can not be read as Parquet: {error}") from error
 
 
-@dataclass(frozen=True)
-class _Unreadable:
-    reason: str
-
-
-def _parquet_cells(column: Iterable[object]) -> list[object]:
-    """Return the cells of one Arrow array as JSON-able values, `_Unreadable` where that fails."""
+def _parquet_cells(column: Any) -> list[object]:
+    """Return the cells of one Arrow array as JSON-able values, the exception where that fails."""
     import pyarrow
     from pyarrow import types
 
-    # Nanoseconds become Python objects only through pandas, which is not required.
-    kind = column.type  # type: ignore[attr-defined]
-    if types.is_timestamp(kind) and kind.unit == "ns":
-        column = column.cast(pyarrow.timestamp("us", tz=kind.tz), safe=False)  # type: ignore[attr-defined]
-    elif types.is_duration(kind) and kind.unit == "ns":
-        column = column.cast(pyarrow.duration("us"), safe=False)  # type: ignore[attr-defined]
-    elif types.is_time64(kind) and kind.unit == "ns":
-        column = column.cast(pyarrow.time64("us"), safe=False)  # type: ignore[attr-defined]
+    kind = column.type
+    if getattr(kind, "unit", None) == "ns":
+        # Nanoseconds become Python objects only through pandas, which is not required.
+        if types.is_timestamp(kind):
+            target = pyarrow.timestamp("us", tz=kind.tz)
+        else:
+            target = pyarrow.duration("us") if types.is_duration(kind) else pyarrow.time64("us")
+        column = column.cast(target, safe=False)
     cells: list[object] = []
     for cell in column:
         try:
-            cells.append(_json_able(cell.as_py()))  # type: ignore[attr-defined]
+            cells.append(_json_able(cell.as_py()))
         # One value that Python can not hold (bad UTF-8, year 10000) rejects its row only.
         except Exception as error:
-            cells.append(_Unreadable(str(error)))
+            cells.append(error)
     return cells

@@ -45,7 +45,7 @@ class StudentConfig(BaseModel):
         default=5, ge=2, le=20, description="Folds of the out-of-sample probabilities."
     )
     max_terms: int = Field(
-        default=20_000, ge=1, description="Most frequent terms that TF-IDF keeps, at most."
+        default=10_000, ge=1, description="Most frequent terms that TF-IDF keeps, at most."
     )
 
 
@@ -110,7 +110,9 @@ class Student:
         out = np.empty((len(vectors), len(self.labels)), np.float32)
         for start in range(0, len(vectors), _BLOCK):
             block = slice(start, start + _BLOCK)
-            features = _features(vectors[block], texts and texts[block], self.tfidf)
+            features = _features(
+                vectors[block], None if texts is None else texts[block], self.tfidf
+            )
             logits = _logits(features, self.coef, self.intercept)
             out[block] = _probabilities(
                 logits, self.seen, len(self.labels), self.rows, self.temperature
@@ -210,7 +212,7 @@ def _train(
 ) -> _Linear:
     """Minimise C * sum of weighted log-losses + half the squared weights (intercepts are free)."""
     from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     seen, target = np.unique(labels, return_inverse=True)
     widths = [part.shape[1] for part in features]
@@ -247,7 +249,12 @@ def _train(
             np.zeros((width + 1) * k),
             jac=True,
             method="L-BFGS-B",
-            options={"gtol": _GRADIENT_TOLERANCE, "ftol": 1e-10, "maxiter": _MAX_ITERATIONS},
+            options={
+                "gtol": _GRADIENT_TOLERANCE,
+                "ftol": 1e-10,
+                "maxiter": _MAX_ITERATIONS,
+                "maxcor": 5,  # as fast as 10, and half the memory, which TF-IDF needs
+            },
         )
     theta = result.x.reshape(width + 1, k).astype(np.float32)
     return _Linear(seen, theta[:-1], theta[-1], bool(result.success))

@@ -80,24 +80,24 @@ def load(path: Path, *, embedder_fingerprint: str | None = None) -> tuple[Studen
         embedder_fingerprint: if given, must be the one that the student was saved with.
 
     Raises:
-        DataError: no such file, not a student file, a type that is not in `TRUSTED`, or a student of
-            another embedder.
+        DataError: no such file, not a student file, a type that is not in `TRUSTED`, or a student
+            of another embedder.
     """
     import skops.io
 
     try:
         with zipfile.ZipFile(path) as archive:
-            schema = json.loads(archive.read("schema.json"))
+            foreign = sorted(set(_foreign(json.loads(archive.read("schema.json")))))
+        if foreign:
+            raise DataError(
+                f"{path} holds types that a student file never has: {', '.join(foreign)}. It was "
+                "not loaded: it may run code. Use a file written by this program"
+            )
+        content = skops.io.load(path, trusted=[])
     except FileNotFoundError:
         raise DataError(f"there is no student file {path}: train one, or give its path") from None
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise DataError(f"{path} is not a student file, or it is damaged: {error}") from error
-    if foreign := sorted(set(_foreign(schema))):
-        raise DataError(
-            f"{path} holds types that a student file never has: {', '.join(foreign)}. It was not "
-            "loaded: it may run code. Use a file written by this program"
-        )
-    content = skops.io.load(path, trusted=[])
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise DataError(f"{path} is not a student file of format {_FORMAT}: train it again")
     saved = content["embedder_fingerprint"]

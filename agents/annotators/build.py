@@ -51,7 +51,9 @@ def build_annotator(
     def vectors(ids: Sequence[str]) -> NDArray[np.float32]:
         return pool.vectors()[[pool.index(item) for item in ids]]
 
-    centre = pool.vectors().mean(axis=0, dtype=np.float64).astype(np.float32)
+    # Written items come after the real ones; a run that is resumed must not move the centre.
+    real = int((~pool.origins()).sum())
+    centre = pool.vectors()[:real].mean(axis=0, dtype=np.float64).astype(np.float32)
     return EmbeddedAnnotator(config, task, embedder, vectors, centre)
 
 

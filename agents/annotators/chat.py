@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import gcd
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +27,8 @@ from .annotator import Asked, Asking, Question
 from .settings import ChatAnnotatorConfig
 
 ONE, MANY = "annotator/classify", "annotator/classify_many"
-_FATAL = frozenset((401, 403, 404))
+_FATAL = frozenset((401, 402, 403, 404))
+_OUT_OF_ORDER = frozenset((408, 429, *range(500, 600)))
 _FAILURES = 5
 _TOKENS_OF_ANSWER = {True: 48, False: 16}
 
@@ -35,7 +37,7 @@ class ChatAnnotator:
     """A chat model with a prompt and parameters.
 
     An item that the server keeps refusing is an invalid vote; an endpoint that fails more often
-    than it answers is an error.
+    than it answers, or is out of order five times in a row, is an error.
 
     Args:
         config: Endpoint, price, and how it is asked.
@@ -62,11 +64,12 @@ class ChatAnnotator:
         self._chat = StructuredChat(self._endpoint, ledger, prompts, stop=stop)
         self._prompt = prompts.get(ONE if config.items_per_request == 1 else MANY)
         self._item, self._batch = answer_shapes(task.label_names)
+        self._of_batch = shape(_numbered(self._item.model))
         content = task.model_dump_json(include={"name", "labels", "guidelines"})
         self._hash = request_key(self._prompt.hash, content, config.reasons)
         self._pool = ThreadPoolExecutor(config.concurrency, f"{config.name}-")
         self._counting = threading.Lock()
-        self._answers = self._failures = 0
+        self._answers = self._failures = self._in_a_row = 0
 
     def ask(self, questions: Sequence[Question], asking: Asking) -> Asked:
         """Put the questions, several requests at a time.
@@ -77,7 +80,10 @@ class ChatAnnotator:
         """
         size = self._config.items_per_request
         blocks = [questions[start : start + size] for start in range(0, len(questions), size)]
-        self._chat.mode()
+        try:
+            self._chat.mode()
+        except BudgetExceeded:
+            return Asked(0, 0, tuple(question.item_id for question in questions))
         futures = [self._pool.submit(self._request, block, asking) for block in blocks]
         results, errors = [], []
         for future in futures:
@@ -85,6 +91,8 @@ class ChatAnnotator:
                 results.append(future.result())
             except Exception as error:
                 errors.append(error)
+                for waiting in futures:
+                    waiting.cancel()
         if errors:
             # Only now: what the other requests brought is in the ledger before the run ends.
             raise errors[0]
@@ -161,7 +169,10 @@ class ChatAnnotator:
     def _messages(self, questions: Sequence[Question]) -> list[Message]:
         labels = [label.model_dump() for label in self._task.labels]
         # A re-ask shows the labels in another order, so that it does not repeat a slip of position.
-        turn = questions[0].attempt * -(-len(labels) // 2) % len(labels)
+        # A step without a divisor in common with their number meets every order before it repeats.
+        k = len(labels)
+        step = next(step for step in range(-(-k // 2), k + 1) if gcd(step, k) == 1)
+        turn = max(question.attempt for question in questions) * step % k
         shared: dict[str, Any] = {
             "task_name": self._task.name,
             "guidelines": self._task.guidelines,
@@ -183,12 +194,8 @@ class ChatAnnotator:
             parsed = [Parsed(None, answered.invalid, None)] * len(questions)
         else:
             numbers = [str(n) for n in range(1, len(questions) + 1)]
-            shapes = shape(_numbered(self._item.model))
-            parsed = list(
-                split_items(
-                    answered.data, numbers, shapes, field="answers", key="id"
-                ).values()
-            )
+            answers = split_items(answered.data, numbers, self._of_batch, field="answers", key="id")
+            parsed = list(answers.values())
         costs = _shares(settlement.cost, len(questions))
         return [
             self._vote(question, answer, cost, asking)
@@ -237,9 +244,13 @@ class ChatAnnotator:
         with self._counting:
             if failed is None:
                 self._answers += 1
+                self._in_a_row = 0
                 return
             self._failures += 1
-            if self._failures >= _FAILURES and self._failures > self._answers:
+            # A refused text (400, 422) says nothing of the endpoint.
+            self._in_a_row += failed.status is None or failed.status in _OUT_OF_ORDER
+            often = self._failures >= _FAILURES and self._failures > self._answers
+            if often or self._in_a_row >= _FAILURES:
                 raise EndpointError(
                     f"{self.name}: {self._failures} requests failed and {self._answers} were "
                     f"answered; last: {failed} Labels so far are kept; put the endpoint right and "

@@ -51,7 +51,7 @@ class HumanAnnotator:
     def affordable(self, left: int | None, wanted: int) -> int:
         """How many of ``wanted`` questions the money that is left pays for."""
         cost = self.price.cost(labels=1)
-        return wanted if left is None or not cost else min(wanted, left // cost)
+        return wanted if left is None or not cost else max(0, min(wanted, left // cost))
 
     def expect(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Cost of one answer on each text, in nanodollars, shape (n,)."""

@@ -56,16 +56,24 @@ def enter_votes(
             asking.ledger.record(call, settlement, block)
             break
         except BudgetExceeded:
-            entered = min(entered - 1, _affordable(block, asking))
+            tokens = [a + b for a, b in zip(tokens_in, tokens_out, strict=True)][:entered]
+            entered = min(entered - 1, _affordable(block, tokens, asking))
     valid = sum(vote.label is not None for vote in votes[:entered])
     return Asked(valid, entered - valid, tuple(vote.item_id for vote in votes[entered:]))
 
 
-def _affordable(votes: Sequence[Vote], asking: Asking) -> int:
-    left = asking.ledger.left()
-    if left is None:
-        return len(votes)
-    return sum(total <= left for total in accumulate(vote.cost for vote in votes))
+def _affordable(votes: Sequence[Vote], tokens: Sequence[int], asking: Asking) -> int:
+    """How many of the first votes every cap leaves room for."""
+    caps, balance = asking.ledger.caps, asking.ledger.balance()
+    fit = len(votes)
+    for cap, used, wanted in (
+        (caps.money, balance.committed, [vote.cost for vote in votes]),
+        (caps.tokens, balance.tokens + balance.tokens_reserved, tokens),
+        (caps.requests, balance.requests, [1] * len(votes)),
+    ):
+        if cap is not None:
+            fit = min(fit, sum(total <= max(0, cap - used) for total in accumulate(wanted)))
+    return fit
 
 
 def _key(votes: Sequence[Vote]) -> str:

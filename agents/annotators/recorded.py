@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...tools.embedding import wordpiece_counts
 from ...tools.errors import DataError
 from ...tools.ledger import Vote
+from ...tools.task import normalised_label
 from .annotator import Asked, Asking, Question
 from .local import enter_votes
 from .settings import RecordedAnnotatorConfig
@@ -27,7 +28,8 @@ class RecordedAnnotator:
 
     Args:
         config: Where the votes are and what each costs.
-        labels: The label set; a recorded answer outside it is an invalid vote.
+        labels: The label set; a recorded answer outside it is an invalid vote. Case, width and
+            outer spaces do not count, as in answers of models.
         prompt_tokens: Tokens of the prompt around a text, for a price by tokens.
 
     Raises:
@@ -43,7 +45,7 @@ class RecordedAnnotator:
         self.price = config.price
         self._answer_tokens = config.answer_tokens
         self._prompt_tokens = prompt_tokens
-        self._labels = frozenset(labels)
+        self._labels = {normalised_label(label): label for label in labels}
         self._votes = read_recorded(config.path, config.column or config.name)
         fingerprint = hashlib.sha256(repr(sorted(self._votes.items())).encode()).hexdigest()
         self._hash = f"recorded:{fingerprint[:16]}"
@@ -53,10 +55,13 @@ class RecordedAnnotator:
         texts = [question.text for question in questions]
         tokens_in, tokens_out = self.tokens(texts)
         costs = self.expect(texts)
+        missing = [question.item_id not in self._votes for question in questions]
+        for column in (tokens_in, tokens_out, costs):
+            column[missing] = 0
         votes: list[Vote] = []
         for question, cost in zip(questions, costs.tolist(), strict=True):
             answer = self._votes.get(question.item_id)
-            label = answer if answer in self._labels else None
+            label = self._labels.get(normalised_label(answer or ""))
             invalid = None if label else "not_recorded" if answer is None else "not_in_label_set"
             votes.append(
                 Vote(
@@ -68,7 +73,7 @@ class RecordedAnnotator:
                     attempt=question.attempt,
                     purpose=asking.purpose,
                     round=asking.round,
-                    cost=0 if answer is None else cost,
+                    cost=cost,
                 )
             )
         return enter_votes(
@@ -112,7 +117,10 @@ def read_recorded(path: Path, annotator: str) -> dict[str, str]:
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected recorded votes (CSV or JSONL).")
     rows = _jsonl(path, annotator) if path.suffix == ".jsonl" else _csv(path, annotator)
-    votes = {item: answer for item, answer in rows if answer}
+    try:
+        votes = {item: answer for item, answer in rows if answer.strip()}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not readable as UTF-8 CSV or JSONL ({error}).") from error
     if not votes:
         raise DataError(f"{path}: holds no vote of {annotator!r}; check 'column'.")
     return votes
@@ -147,7 +155,8 @@ def _jsonl(path: Path, annotator: str) -> Iterator[tuple[str, str]]:
                 row = json.loads(line)
                 if row["annotator"] == annotator:
                     # A null label is an answer that was no label: it was given and paid for.
-                    yield str(row["item_id"]), str(row["label"] or OUTSIDE)
+                    label = row["label"]
+                    yield str(row["item_id"]), OUTSIDE if label in (None, "") else str(label)
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(
                     f"{path}, line {number}: expected an object with item_id, annotator and "

@@ -44,7 +44,8 @@ class RecordedAnnotatorConfig(_Voter):
     """Votes that somebody gave before, read from a file and charged as if asked now.
 
     Long files have the columns ``item_id, annotator, label``; wide ones (CSV) have ``item_id`` and
-    one column for each annotator. ``?`` is an answer outside the label set, empty is not asked.
+    one column for each annotator. ``?`` is an answer outside the label set; an empty cell of a wide
+    file means that the item was not asked, an empty label of a long one that none was given.
     """
 
     kind: Literal["recorded"] = Field(description="Votes from a file.")

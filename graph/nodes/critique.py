@@ -13,10 +13,11 @@ from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 from numpy.typing import NDArray
 
-from ...agents.ballot import NO_VOTE, Ballot, Panel, Verdict, weigh
+from ...agents.ballot import Ballot, Panel, Verdict, weigh
 from ...agents.critic import Ruling, rule_on_labels
 from ...agents.critic_agent import Reviewed, review, same_voter
 from ...agents.ensemble import Ask, Voter, ask, distinct_voters, next_voter
+from ...tools.aggregation import NO_VOTE
 from ...tools.ledger import Consensus, Decision
 from ..checks import flagged_labels, flags_of_new
 from ..context import RunContext
@@ -49,6 +50,9 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         flags.setdefault(item, ["noisy labels"])
     gold = gold_votes(ballot, panel)
     synthetic = np.asarray([item in state["intended"] for item in batch], bool)
+    # A trusted vote that came later counts for more than what the model has said.
+    done = set(state["settled"])
+    settled = np.asarray([item in done for item in batch], bool) & ~gold
     sent_on = set(state["sent_on"])
     limit = math.ceil(ctx.config.critic.escalate_share * len(batch)) - len(sent_on)
 
@@ -59,7 +63,8 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
 
     def following(row: int) -> tuple[Voter, int] | None:
         # A written text has one chance: a second vote on it would be money for a made-up item.
-        return None if synthetic[row] else next_voter(ctx.voters, ballot, row, **limits)
+        closed = synthetic[row] or settled[row]
+        return None if closed else next_voter(ctx.voters, ballot, row, **limits)
 
     rulings = rule_on_labels(
         ctx.config.critic,
@@ -88,6 +93,7 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     )
     _write_proposals(ctx, state, reviewed)
     rulings = blind_labels(reviewed.rulings, ballot, ctx.labels, state["intended"])
+    rulings = [ruling for ruling, over in zip(rulings, settled, strict=True) if not over]
     settle_labels(ctx, state["step"], round_, rulings, ballot, verdict, panel)
     asks, questions = _orders(ctx, rulings)
     questions = _merge(state["questions"], questions)
@@ -99,6 +105,7 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "asks": asks,
         "questions": questions,
         "sent_on": sorted(sent_on | set(moved)),
+        "settled": sorted({*state["settled"], *reviewed.settled}),
         "out_of_reach": out_of_reach,
         "reports": Overwrite([]),  # type: ignore[typeddict-item]
         "go": "annotate" if asks else "ask_human" if questions else "train",
@@ -117,10 +124,14 @@ def blind_labels(
     for ruling, votes in zip(rulings, ballot.votes, strict=True):
         wanted = intended.get(ruling.item_id)
         given = set(votes[votes != NO_VOTE].tolist())
-        if wanted is None or not given or given == {number[wanted]}:
+        if wanted is None or not given:
             ruled.append(ruling)
-        else:
+        elif given != {number[wanted]}:
             ruled.append(replace(ruling, action="set_apart", reason="blind label disagrees"))
+        elif ruling.action == "accept":
+            ruled.append(replace(ruling, reason="blind label agrees"))
+        else:
+            ruled.append(ruling)
     return ruled
 
 

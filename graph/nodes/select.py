@@ -90,6 +90,7 @@ def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "out_of_reach": [],
         "order": order if action == "generate" else None,
         "intended": {},
+        "settled": [],
         "lead": lead,
         "go": "generate" if action == "generate" else "annotate" if asks else "critique",
     }

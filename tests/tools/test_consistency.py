@@ -167,6 +167,19 @@ def test_one_item_of_a_class_is_never_flagged():
     assert not confident_learning(labels, proba).flags[20]
 
 
+def test_a_class_is_never_flagged_away_completely():
+    # Three items labelled 0, each clearly of another class, and five good ones of each other.
+    truth = np.array([1, 2, 3] + [1] * 5 + [2] * 5 + [3] * 5)
+    labels = np.where(np.arange(18) < 3, 0, truth)
+    proba = np.full((18, 4), 0.02)
+    proba[np.arange(18), truth] = 0.94
+    found = confident_learning(labels, proba)
+    assert found.joint[0, 0] == 0
+    assert not found.flags[:3].all()
+    issues = find_label_issues(labels, proba, filter_by="prune_by_noise_rate", n_jobs=1)
+    np.testing.assert_array_equal(found.flags, issues)
+
+
 def test_normalised_margin_equals_cleanlab():
     _, labels, proba = noisy(4, 100, 5)
     np.testing.assert_allclose(

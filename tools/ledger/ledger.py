@@ -118,10 +118,11 @@ class Ledger:
     def settle(self, call_id: int, settlement: Settlement, votes: Sequence[Vote] = ()) -> None:
         """Write down how a reserved call ended, together with the votes that it brought.
 
-        The reservation is released. With outcome ``unknown`` its bound moves to ``uncertain``.
+        The reservation is released. With outcome ``unknown`` its bound moves to ``uncertain``, and
+        its tokens stay reserved.
 
         Raises:
-            LedgerError: No such call, or it is settled already.
+            LedgerError: No such call, it is settled already, or a vote was counted before.
         """
         with self._store.transaction() as db:
             row = db.execute(
@@ -148,16 +149,20 @@ class Ledger:
                 ),
             )
             balance = self.balance()
-            doubt = bound - settlement.cost if settlement.outcome == "unknown" else 0
+            used = settlement.tokens_in + settlement.tokens_out
+            doubt, doubted_tokens = 0, 0
+            if settlement.outcome == "unknown":
+                doubt = max(0, bound - settlement.cost)
+                doubted_tokens = max(0, bound_tokens - used)
             self._journal(
                 call_id,
                 "settle",
                 Balance(
                     balance.spent + settlement.cost,
                     balance.reserved - bound,
-                    balance.uncertain + max(0, doubt),
-                    balance.tokens + settlement.tokens_in + settlement.tokens_out,
-                    balance.tokens_reserved - bound_tokens,
+                    balance.uncertain + doubt,
+                    balance.tokens + used,
+                    balance.tokens_reserved - bound_tokens + doubted_tokens,
                     balance.requests,
                 ),
             )
@@ -274,7 +279,8 @@ class Ledger:
             ("request", self.caps.requests, balance.requests, call.requests, str),
         )
         for name, cap, used, wanted, spell in checks:
-            if cap is not None and used + wanted > cap:
+            # What takes nothing is let through even where a cap was lowered below what is used.
+            if cap is not None and wanted and used + wanted > cap:
                 raise BudgetExceeded(
                     f"{who}: not sent, it could use {spell(wanted)} and {spell(used)} of the "
                     f"{name} cap of {spell(cap)} is used or reserved; raise the cap to go on."

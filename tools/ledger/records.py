@@ -108,6 +108,7 @@ class Balance:
     Attributes:
         uncertain: Upper bound of what calls without an answer may have cost; counts against the
             cap, is not part of ``spent``.
+        tokens_reserved: Most tokens of calls under way, and of calls without an answer.
     """
 
     spent: int = 0

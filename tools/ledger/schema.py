@@ -5,8 +5,6 @@ from __future__ import annotations
 VERSION = 1
 
 TABLES = """
-CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
-
 -- One row a try, written before anything is sent.
 CREATE TABLE calls(
   call_id INTEGER PRIMARY KEY, request_key TEXT NOT NULL, try_no INTEGER NOT NULL,

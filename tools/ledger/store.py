@@ -40,20 +40,14 @@ class Store:
         if not create and not path.exists():
             raise LedgerError(f"{path}: there is no ledger here; expected a run folder.")
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                with self.transaction():
-                    if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                        for statement in _statements(script()):
-                            self._db.execute(statement)
-            elif version != VERSION:
-                raise LedgerError(
-                    f"{path}: ledger version {version}, this program reads version {VERSION}; "
-                    "use the program version that made it."
-                )
+            self._db = sqlite3.connect(
+                path, timeout=30, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.OperationalError as error:
+            raise LedgerError(f"{path}: {error}; expected a file in a run's folder.") from error
+        try:
+            self._open(path)
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise LedgerError(
@@ -62,6 +56,26 @@ class Store:
         except LedgerError:
             self._db.close()
             raise
+
+    def _open(self, path: Path) -> None:
+        # Without it, INSERT OR REPLACE would delete past the triggers.
+        self._db.execute("PRAGMA recursive_triggers=ON")
+        version = self._version()
+        if version == 0:
+            with self.transaction():
+                if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                    for statement in _statements(script()):
+                        self._db.execute(statement)
+            version = self._version()
+        if version != VERSION:
+            raise LedgerError(
+                f"{path}: ledger version {version}, this program reads version {VERSION}; "
+                "use the program version that made it."
+            )
+        self._db.execute("PRAGMA journal_mode=WAL")
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
@@ -79,10 +93,13 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk may have rolled it back already. Left open it would swallow all
+                # that comes after.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from ..errors import LedgerError
 from .records import Consensus, Vote
 from .store import Store, encode
 
@@ -17,7 +18,24 @@ _PAGE = 5_000  # stays below SQLite's limit on bound values
 
 
 def insert_votes(db: sqlite3.Connection, votes: Iterable[Vote], call_id: int) -> None:
-    """Add votes inside the caller's transaction."""
+    """Add votes inside the caller's transaction.
+
+    Raises:
+        LedgerError: The annotator's answer on an item in this attempt is there already, or a vote
+            has both a label and a reason why there is none.
+    """
+    votes = list(votes)
+    try:
+        _insert(db, votes, call_id)
+    except sqlite3.IntegrityError as error:
+        who = votes[0].annotator if votes else "nobody"
+        raise LedgerError(
+            f"votes of {who} are refused ({error}); an item has one vote for each annotator, "
+            "prompt and attempt, with a label or with a reason why there is none."
+        ) from error
+
+
+def _insert(db: sqlite3.Connection, votes: Sequence[Vote], call_id: int) -> None:
     db.executemany(
         f"INSERT INTO votes({_FIELDS}, call_id) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
         [
@@ -56,8 +74,9 @@ class Votes:
     def of_items(self, item_ids: Sequence[str]) -> dict[str, list[Vote]]:
         """Votes on the given items, each list in the order of annotator and attempt."""
         found: dict[str, list[Vote]] = {item_id: [] for item_id in item_ids}
-        for start in range(0, len(item_ids), _PAGE):
-            page = item_ids[start : start + _PAGE]
+        different = list(found)
+        for start in range(0, len(different), _PAGE):
+            page = different[start : start + _PAGE]
             marks = ",".join("?" * len(page))
             rows = self._store.rows(
                 f"SELECT {_FIELDS} FROM votes WHERE item_id IN ({marks}) "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from jinja2 import ChainableUndefined, Environment, Undefined
+from jinja2 import ChainableUndefined, Environment, Template, Undefined
 
 from ..export import write_text
 from ..money import show, to_nano
@@ -14,7 +15,7 @@ from . import figures
 
 Summary: TypeAlias = Mapping[str, Any]
 
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 STOPS = {
     "certificate": "the last rounds can not have been worth their money, whatever they changed",
     "cost_plateau": "the next dollar was no longer worth it",
@@ -38,18 +39,7 @@ def write_report(path: Path, summary: Summary) -> None:
         summary: what the run came to, as plain values. Whatever is missing or None is shown as
             missing; texts are inert, whatever they hold.
     """
-    template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "percent": percent,
-        "usd": usd,
-        "count": count,
-        "number": number,
-        "accuracy": accuracy,
-    }
-    write_text(path, environment.from_string(template).render(_view(summary)))
+    write_text(path, _template().render(_view(summary)))
 
 
 def percent(share: float | Undefined | None) -> str:
@@ -82,7 +72,7 @@ def accuracy(interval: Mapping[str, Any] | Undefined | None) -> str:
 
 def why_stopped(summary: Summary) -> str:
     """Why the run ended, as a sentence."""
-    stop, rounds = summary.get("stop"), summary.get("rounds") or 0
+    stop, rounds = summary.get("stop"), last_check(summary) or summary.get("rounds") or 0
     times = f"{rounds} round{'' if rounds == 1 else 's'}"
     if stop:
         reason = STOPS.get(stop["reason"]) or stop["reason"].replace("_", " ")
@@ -92,10 +82,36 @@ def why_stopped(summary: Summary) -> str:
     return f"It is not finished: {times} so far; it can be resumed."
 
 
+def last_check(summary: Summary) -> int | None:
+    """The last round that the rule looked at: the training after the sweep is not one of them."""
+    checked = [int(row["round"]) for row in summary.get("curve") or [] if row.get("check")]
+    return checked[-1] if checked else None
+
+
 def kept_round(summary: Summary) -> Mapping[str, Any]:
     """The curve's row of the round whose student is delivered; empty without one."""
     rows = {row["round"]: row for row in summary.get("curve") or []}
     return rows.get(summary.get("best_round")) or {}
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True,
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: NOTHING if value is None else value,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "usd": usd,
+        "count": count,
+        "number": number,
+        "accuracy": accuracy,
+    }
+    source = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source)
 
 
 def _missing(value: object) -> bool:
@@ -104,8 +120,7 @@ def _missing(value: object) -> bool:
 
 def _view(summary: Summary) -> dict[str, Any]:
     curve = summary.get("curve") or []
-    checked = [row["round"] for row in curve if row.get("check")]
-    stop_round = checked[-1] if checked and summary.get("stop") else None
+    stop_round = last_check(summary) if summary.get("stop") else None
     checks = [evidence for evidence in summary.get("stop_checks") or [] if evidence.get("check")]
     return {
         "summary": summary,

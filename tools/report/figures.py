@@ -21,6 +21,7 @@ WIDTH, HEIGHT = 420, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 26, 42
 _GUTTER = 70
 _DECADES = 5
+_HIGH = "audit_student_high"
 
 
 @dataclass(frozen=True)
@@ -51,33 +52,39 @@ class _Plot:
 
     def add(self, template: str, *values: object) -> None:
         rounded = [round(v, 1) if isinstance(v, float) else v for v in values]
-        self.parts.append(Markup(template).format(*rounded))  # noqa: S704
+        self.parts.append(Markup(template).format(*rounded))
 
     def place(self, point: Point) -> Point:
-        return self.x.at(point[0]), self.y.at(point[1])
+        """Where a point is drawn; its x is a coordinate already, its y a value."""
+        return point[0], self.y.at(point[1])
 
     def rows(self, ticks: Sequence[float], text: Callable[[float], str], name: str) -> None:
         """Horizontal grid with the values of y, and above it what y is."""
         for tick in ticks:
             y = self.y.at(tick)
             self.add('<path class="grid" d="M{} {}H{}"/>', _LEFT, y, WIDTH - _RIGHT)
-            self.add('<text x="{}" y="{}" text-anchor="end">{}</text>', _LEFT - 7, y + 4, text(tick))
+            self.add(
+                '<text x="{}" y="{}" text-anchor="end">{}</text>', _LEFT - 7, y + 4, text(tick)
+            )
         self.add('<text class="axis" x="{}" y="12">{}</text>', 4, name)
 
     def columns(self, ticks: Sequence[float], text: Callable[[float], str], name: str) -> None:
         """Values of x, and below them what x is."""
-        y = HEIGHT - _BOTTOM
         for tick in ticks:
-            x = self.x.at(tick)
-            self.add('<path class="tick" d="M{} {}v4"/>', x, y)
-            self.add('<text x="{}" y="{}" text-anchor="middle">{}</text>', x, y + 17, text(tick))
-        middle = (self.x.start + self.x.end) / 2
-        self.add(
-            '<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text>',
-            middle,
-            HEIGHT - 6,
-            name,
-        )
+            self.column(self.x.at(tick), text(tick))
+        self._below((self.x.start + self.x.end) / 2, name)
+
+    def column(self, x: float, text: str, name: str = "") -> None:
+        """One tick of the x axis at a coordinate, with its value and what it is."""
+        y = HEIGHT - _BOTTOM
+        self.add('<path class="tick" d="M{} {}v4"/>', x, y)
+        self.add('<text x="{}" y="{}" text-anchor="middle">{}</text>', x, y + 17, text)
+        if name:
+            self._below(x, name)
+
+    def _below(self, x: float, name: str) -> None:
+        y = HEIGHT - 6
+        self.add('<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text>', x, y, name)
 
     def line(self, points: Sequence[Point], css: str) -> None:
         if len(points) > 1:
@@ -106,15 +113,14 @@ class _Plot:
             self.add('<path class="band {}" d="M{}Z"/>', css, path)
 
     def mark(self, x: float, text: str) -> None:
-        """A vertical line through the chart with a word above it."""
-        at = self.x.at(x)
-        self.add('<path class="mark" d="M{} {}V{}"/>', at, _TOP - 4, HEIGHT - _BOTTOM)
+        """A vertical line through the chart at a coordinate, with words above it."""
+        self.add('<path class="mark" d="M{} {}V{}"/>', x, _TOP - 4, HEIGHT - _BOTTOM)
         # Beyond the middle the word stands left of the line, so that it stays inside the chart.
-        anchor, shift = ("end", -4) if at > WIDTH / 2 else ("start", 4)
+        anchor, shift = ("end", -4) if x > WIDTH / 2 else ("start", 4)
         self.add(
             '<text class="word" x="{}" y="{}" text-anchor="{}">{}</text>',
-            at + shift,
-            _TOP - 8 + 4,
+            x + shift,
+            _TOP - 4,
             anchor,
             text,
         )
@@ -138,64 +144,39 @@ def learning_curve(rows: Sequence[Row], stop_round: int | None) -> Markup | None
     drawn = [row for row in rows if row.get("agreement") is not None]
     if not drawn:
         return None
+    swept = stop_round is not None and len(drawn) > 1 and drawn[-1]["round"] > stop_round
+    loop, sweep = (drawn[:-1], drawn[-1:]) if swept else (drawn, [])
+    audited = [row for row in drawn if row.get("audit_student") is not None]
     paid = any(row["spent_usd"] for row in drawn)
-    key = "spent_usd" if paid else "labels"
-    last = [row for row in drawn if stop_round is not None and row["round"] > stop_round][-1:]
-    loop = [row for row in drawn if row not in last] or drawn
-    last = [row for row in last if row not in loop]
-    shares = [
-        float(row[name])
-        for row in [*loop, *last]
-        for name in ("agreement", "audit_student_low", "audit_student_high")
-        if row.get(name) is not None and row.get("audit_student") is not None or name == "agreement"
-    ]
-    y = _Scale(*_shares(shares), HEIGHT - _BOTTOM, _TOP)
-    right = WIDTH - _RIGHT - (_GUTTER if last else 0)
+    key, text = ("spent_usd", _usd) if paid else ("labels", lambda v: f"{v:,.0f}")
+    shares = [float(row["agreement"]) for row in drawn]
+    shares += [float(row[end]) for row in audited for end in ("audit_student_low", _HIGH)]
+    right = WIDTH - _RIGHT - (_GUTTER if swept else 0)
     x = _Scale(0, max(float(row[key]) for row in loop) or 1, _LEFT, right)
-    plot = _Plot(x, y)
-    plot.rows(_ticks(y.low, y.high), lambda v: f"{v:.0%}", "accuracy")
-    plot.columns(
-        [tick for tick in _ticks(x.low, x.high, 4)],
-        _usd if paid else lambda v: f"{v:,.0f}",
-        "spent" if paid else "labels",
-    )
-    if last:
-        # The gutter continues the scale by one point, wherever its value lies.
-        place = x.low + (x.high - x.low) * (WIDTH - _RIGHT - _GUTTER / 2 - _LEFT) / (right - _LEFT)
+    plot = _Plot(x, _Scale(*_shares(shares), HEIGHT - _BOTTOM, _TOP))
+    plot.rows(_ticks(plot.y.low, plot.y.high), lambda v: f"{v:.0%}", "accuracy")
+    plot.columns(_ticks(x.low, x.high, 4), text, "spent" if paid else "labels")
+    at = {row["round"]: x.at(float(row[key])) for row in loop}
+    for row in sweep:
+        at[row["round"]] = WIDTH - _RIGHT - _GUTTER / 2
         plot.add('<path class="tick" d="M{} {}V{}"/>', right + 12, _TOP, HEIGHT - _BOTTOM)
-        text = _usd(last[0][key]) if paid else f"{last[0][key]:,}"
-        plot.columns([place], lambda _: text, "")
-        plot.add(
-            '<text class="axis" x="{}" y="{}" text-anchor="middle">after sweep</text>',
-            x.at(place),
-            HEIGHT - 6,
-        )
-    else:
-        place = 0.0
-    at = {row["round"]: place if row in last else float(row[key]) for row in [*loop, *last]}
-    stopped = [row for row in loop if row["round"] == stop_round]
-    if stopped:
-        plot.mark(at[stopped[0]["round"]], f"stop, round {stop_round}")
-    audited = [row for row in [*loop, *last] if row.get("audit_student") is not None]
-    for part in (loop, last):
-        plot.band(
-            [
-                (at[r["round"]], r["audit_student_low"], r["audit_student_high"])
-                for r in part
-                if r in audited
-            ],
-            "two",
-        )
+        plot.column(at[row["round"]], text(row[key]), "after sweep")
+    if stop_round in at:
+        plot.mark(at[stop_round], f"stop, round {stop_round}")
+    for part in (loop, sweep):
+        seen = [row for row in part if row in audited]
+        bounds = [(at[r["round"]], r["audit_student_low"], r[_HIGH]) for r in seen]
+        plot.band(bounds, "two")
     for part, name, css, title in (
         (audited, "audit_student", "two", "audited accuracy"),
-        ([*loop, *last], "agreement", "one", "agreement"),
+        (drawn, "agreement", "one", "agreement"),
     ):
         points = [(at[row["round"]], float(row[name])) for row in part]
         plot.line(points, css)
         plot.dots(
             points, css, [f"round {r['round']}: {title} {r[name]:.1%}, {_at(r)}" for r in part]
         )
-    return plot.svg("Learning curve: the student's accuracy against money")
+    return plot.svg(f"Learning curve: the student's accuracy against {key.split('_')[0]}")
 
 
 def stop_evidence(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
@@ -217,14 +198,23 @@ def stop_evidence(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
         return None
     low = 10.0 ** math.floor(math.log10(min(positive)))
     high = 10.0 ** math.ceil(math.log10(max(positive) * 1.0001))
+    # A log scale has no zero: where a gain is nothing, one more decade stands for it.
+    nothing = any(c["expected_gain"] <= 0 for _, c in gained)
+    low = low / 10 if nothing else low
     plot = _Plot(_rounds([n for n, _ in checks]), _Scale(low, high, HEIGHT - _BOTTOM, _TOP, True))
     decades = round(math.log10(high / low))
     step = math.ceil(decades / _DECADES)
-    plot.rows([low * 10.0**k for k in range(0, decades + 1, step)], _power, "USD, log scale")
+    plot.rows(
+        [low * 10.0**k for k in range(0, decades + 1, step)],
+        lambda v: "$0" if nothing and v == low else _power(v),
+        "USD, log scale",
+    )
     _round_axis(plot)
     width = min(24.0, 0.7 * (plot.x.at(1) - plot.x.at(0)))
     for number, check in checks:
         money = check["money_window"]
+        if not money:
+            continue
         plot.add(
             '<rect class="bar" x="{}" y="{}" width="{}" height="5">'
             "<title>round {}: the window cost {}</title></rect>",
@@ -234,13 +224,13 @@ def stop_evidence(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
             number,
             show(money),
         )
-    if stop_round is not None and any(n == stop_round for n, _ in checks):
-        plot.mark(stop_round, f"stop, round {stop_round}")
+    if any(n == stop_round for n, _ in checks):
+        plot.mark(plot.x.at(stop_round or 0), f"stop, round {stop_round}")
     for key, css, title in (
         ("certificate_gain", "two dashed", "at most"),
         ("expected_gain", "one", "expected gain"),
     ):
-        points = [(float(n), c[key] / NANO) for n, c in gained]
+        points = [(plot.x.at(n), c[key] / NANO) for n, c in gained]
         plot.line(points, css)
         plot.dots(points, css, [f"round {n}: {title} {show(c[key])}" for n, c in gained])
     return plot.svg("Stop evidence: cost of each window against its expected gain, by round")
@@ -260,26 +250,27 @@ def churn(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
     if not moved:
         return None
     checks = [
-        (float(row["round"]), row["check"])
+        (row["round"], row["check"])
         for row in rows
         if row.get("check") and row["check"]["churn"] is not None
     ]
     top = max([r["moved"] for r in moved] + [c["churn_high"] for _, c in checks])
     ticks = _ticks(0, max(top, 0.01))
-    numbers = sorted({row["round"] for row in moved} | {int(n) for n, _ in checks})
+    numbers = sorted({row["round"] for row in moved} | {n for n, _ in checks})
     plot = _Plot(_rounds(numbers), _Scale(0, max(top, ticks[-1]), HEIGHT - _BOTTOM, _TOP))
     digits = 0 if ticks[1] >= 0.01 else 1
     plot.rows(ticks, lambda v: f"{v:.{digits}%}", "of the stop set")
     _round_axis(plot)
     if stop_round in numbers:
-        plot.mark(float(stop_round or 0), f"stop, round {stop_round}")
-    plot.band([(n, c["churn_low"], c["churn_high"]) for n, c in checks], "one")
-    for points, css, title in (
-        ([(float(r["round"]), float(r["moved"])) for r in moved], "three", "changed in the round"),
+        plot.mark(plot.x.at(stop_round or 0), f"stop, round {stop_round}")
+    plot.band([(plot.x.at(n), c["churn_low"], c["churn_high"]) for n, c in checks], "one")
+    for shares, css, title in (
+        ([(r["round"], float(r["moved"])) for r in moved], "three", "changed in the round"),
         ([(n, float(c["churn"])) for n, c in checks], "one", "churn over the window"),
     ):
+        points = [(plot.x.at(n), share) for n, share in shares]
         plot.line(points, css)
-        plot.dots(points, css, [f"round {x:g}: {title} {y:.1%}" for x, y in points])
+        plot.dots(points, css, [f"round {n}: {title} {share:.1%}" for n, share in shares])
     return plot.svg("Churn: changed predictions on the stop set, by round")
 
 

@@ -1,6 +1,7 @@
 """Greedy k-centre (core-set) selection."""
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .arrays import BLOCK, Indices, Mask, Vectors, nearest
 
@@ -28,7 +29,8 @@ def k_center(vectors: Vectors, labelled_mask: Mask, candidates: Indices, n: int)
     squares = np.einsum("ij,ij->i", points, points)
     gap = np.full(len(points), -np.inf, np.float32)
     if labelled_mask.any():
-        gap[open_rows] = nearest(vectors, rows, vectors[labelled_mask])[1]
+        with threadpool_limits(1):  # many small products; the long ones below gain from threads
+            gap[open_rows] = nearest(vectors, rows, vectors[labelled_mask])[1]
         pick = int(gap.argmax())
     else:
         gap[open_rows] = np.inf

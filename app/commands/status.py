@@ -1,0 +1,111 @@
+"""`labelwright status` and `stop`: look at runs, and tell one to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...tools.errors import ConfigError
+from ..console import print_json, stdout
+from ..options import RUNS, Json, Run, Runs
+from ..runs import find_run, is_running, list_runs, read_state
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def status(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="Name or folder of a run; all runs without."),
+    ] = None,
+    runs: Runs = RUNS,
+    json: Json = False,
+) -> None:
+    """Show how a run stands, or list all runs. Reads the ledger and the summary only."""
+    if run is not None:
+        state = read_state(find_run(run, runs))
+        print_json(state) if json else _show_one(stdout(), state)
+        return
+    states = [read_state(folder) for folder in list_runs(runs)]
+    if json:
+        print_json({"runs": states})
+    elif states:
+        _show_all(stdout(), states)
+    else:
+        typer.echo(f"No runs in {runs}.")
+
+
+def stop(run: Run, runs: Runs = RUNS) -> None:
+    """Tell a running run to stop at its next safe point; it can be resumed."""
+    folder = find_run(run, runs)
+    if not is_running(folder):
+        # Else the order would wait in the ledger and stop the next resume.
+        raise ConfigError(f"{folder}: is not running, so there is nothing to stop.")
+    from ...graph import stop as order
+
+    number = order(folder)
+    typer.echo(f"{folder.name}: told to stop (directive {number}); `labelwright status` shows when.")
+
+
+def _show_all(console: Console, states: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table()
+    for name in ("Run", "Status", "Stage"):
+        table.add_column(name)
+    for name in ("Rounds", "Spent", "Cap", "Labelled"):
+        table.add_column(name, justify="right")
+    for state in states:
+        table.add_row(
+            state["name"],
+            state["status"].replace("_", " "),
+            state["stage"] or "",
+            str(state["rounds"]),
+            _usd(state["spent_usd"]),
+            _usd(state["cap_usd"]),
+            _labelled(state),
+        )
+    console.print(table)
+
+
+def _show_one(console: Console, state: dict[str, Any]) -> None:
+    held = f", {state['held_by']}" if state["held_by"] else ""
+    console.print(f"{state['name']}: {state['status'].replace('_', ' ')}{held}", style="bold")
+    uncertain = f", {_usd(state['uncertain_usd'])} uncertain" if state["uncertain_usd"] else ""
+    lines = [
+        ("Folder", state["folder"]),
+        ("Stage", state["stage"] or "nothing done yet"),
+        ("Rounds", str(state["rounds"])),
+        (
+            "Money",
+            f"{_usd(state['spent_usd'])} spent, {_usd(state['reserved_usd'])} reserved{uncertain}, "
+            f"cap {_usd(state['cap_usd'])}",
+        ),
+        ("Requests", f"{state['requests']:,}, {state['tokens']:,} tokens"),
+        ("Labelled", _labelled(state) or "known when it stops or ends"),
+        ("Last check", state["last_check"] or "none yet"),
+    ]
+    for name, value in lines:
+        console.print(f"  {name:<11} {value}", soft_wrap=True)
+    for order in state["directives"]:
+        payload = f" {order['payload']}" if order["payload"] else ""
+        answer = order["acknowledged"] or "not yet taken up"
+        console.print(
+            f"  {'Directive':<11} {order['seq']}: {order['kind']}{payload} ({answer})",
+            soft_wrap=True,
+        )
+
+
+def _labelled(state: dict[str, Any]) -> str:
+    if state["summary"] is None:
+        return ""
+    labels = state["summary"]["labels"]
+    return f"{labels['accepted']:,} of {labels['texts']:,}"
+
+
+def _usd(amount: float | None) -> str:
+    from ...tools.money import show, to_nano
+
+    return "no cap" if amount is None else show(to_nano(amount))

@@ -1,0 +1,122 @@
+"""How a run ended, for people: what is printed after `run`, `resume` and `demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..tools.report import accuracy, count, number, percent, usd, why_stopped
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Row = tuple[str, str]
+
+
+def show(console: Console, summary: dict[str, Any], folder: Path) -> None:
+    """Print how a run ended."""
+    console.print(f"{summary['name']}: {summary['status'].replace('_', ' ')}", style="bold")
+    for name, value in rows(summary):
+        console.print(f"{name:<23} {value}", soft_wrap=True)
+    for line in arithmetic(summary):
+        console.print(f"  {line}", soft_wrap=True)
+    for line in next_steps(summary, folder):
+        console.print(line, soft_wrap=True)
+
+
+def rows(summary: dict[str, Any]) -> list[Row]:
+    """The figures of a run, as name and value."""
+    return [*_label_rows(summary), *_student_rows(summary), *_cost_rows(summary)]
+
+
+def arithmetic(summary: dict[str, Any]) -> list[str]:
+    """The last check of the stop rule with its numbers, line by line."""
+    checks = [evidence for evidence in summary["stop_checks"] if evidence.get("explanation")]
+    if not checks:
+        return []
+    return [*checks[-1]["explanation"].splitlines(), checks[-1]["next_dollar"]]
+
+
+def next_steps(summary: dict[str, Any], folder: Path) -> list[str]:
+    """Where the files are, or how the run goes on."""
+    if summary["status"] == "finished":
+        # Not `summary["files"]`: a run may have been moved since.
+        names = [Path(path).name for path in (summary.get("files") or {}).values()]
+        return [f"Files in {folder}: {', '.join(names)}"]
+    go_on = f"labelwright resume {folder}"
+    if summary["status"] == "waiting_for_people":
+        return [
+            f"Questions are in {folder / 'questions.jsonl'}. Write a label into each line, remove "
+            "the lines that nobody can answer, save it as answers.jsonl, and go on with: "
+            f"{go_on} --answers answers.jsonl"
+        ]
+    return [f"Go on with: {go_on}"]
+
+
+def _label_rows(summary: dict[str, Any]) -> list[Row]:
+    labels, quality = summary["labels"], summary["quality"]
+    sources = ", ".join(f"{n:,} {source}" for source, n in labels["by_source"].items())
+    audit = accuracy(quality["labels"])
+    if quality["labels"]["why_not"]:
+        audit = f"{audit}: {quality['labels']['why_not']}"
+    found = [
+        (
+            "Labels",
+            f"{labels['accepted']:,} of {labels['texts']:,} texts, completion "
+            f"{percent(labels['completion'])} ({sources or 'none yet'}); "
+            f"{labels['set_apart']:,} set apart, {labels['unlabelled']:,} unlabelled",
+        ),
+        ("Label accuracy, audit", audit),
+    ]
+    if gold := quality["gold"]:
+        found.append(
+            (
+                "Label accuracy, gold",
+                f"{accuracy(gold['accuracy'])} at completion {percent(gold['completion'])}, "
+                f"macro-F1 {number(gold['macro_f1'])}",
+            )
+        )
+    return found
+
+
+def _student_rows(summary: dict[str, Any]) -> list[Row]:
+    student, gold = summary["quality"]["student"], summary["quality"]["gold"]
+    if not summary["best_round"]:
+        return [("Student", "none was trained")]
+    audit = accuracy(student)
+    if student["why_not"]:
+        audit = f"{audit}: {student['why_not']}"
+    found = [("Student accuracy, audit", f"{audit}, of round {summary['best_round']}")]
+    if gold and gold["student_accuracy"]:
+        found.append(
+            (
+                "Student accuracy, gold",
+                f"{accuracy(gold['student_accuracy'])}, "
+                f"macro-F1 {number(gold['student_macro_f1'])}, out of sample",
+            )
+        )
+    return found
+
+
+def _cost_rows(summary: dict[str, Any]) -> list[Row]:
+    money = summary["money"]
+    unsure = f", {usd(money['uncertain_usd'])} uncertain" if money["uncertain_usd"] else ""
+    who = ", ".join(
+        f"{row['annotator']} {row['votes']:,} votes for {usd(row['spent_usd'])}"
+        for row in summary["annotators"]
+    )
+    return [
+        ("Money", f"{usd(money['spent_usd'])} of the cap of {usd(money['cap_usd'])}{unsure}"),
+        ("Annotators", who),
+        (
+            "Requests",
+            f"{count(summary['requests'])}, {count(summary['tokens'])} tokens, "
+            f"{summary['seconds']:.0f} s, {summary['rounds']} rounds",
+        ),
+        ("Why it stopped", _why(summary)),
+    ]
+
+
+def _why(summary: dict[str, Any]) -> str:
+    stop = summary["stop"]
+    return f"{why_stopped(summary)} ({stop['detail']})" if stop else why_stopped(summary)

@@ -26,6 +26,7 @@ from ..tools.ledger import Vote
 
 ENOUGH = 30
 """Audited items from which the student's weight is fitted."""
+SAME_WRONG = 0.6
 EXPONENTS = tuple(round(0.05 * step, 2) for step in range(1, 21))
 
 
@@ -83,13 +84,13 @@ class Panel:
         trusted: Whether the reference is gold, so that figures may be called calibrated.
         reliability: Probability of being right, shape (m,).
         weights: Share of a full vote that each counts for, shape (m,): annotators that make the
-            same mistakes share one.
+            same mistakes share one, and agreement counts for less where wrong answers coincide.
         audited: Items that back each figure, shape (m,).
         student_weight: Exponent of the student's probabilities beside votes: how far they hold up
             on the audit sample, at most 1. A student that has learned the mistakes of its labels
             is surest where it repeats them.
-        ceiling: Probability that the reference itself is right; nothing that was learned from it
-            can be surer. 1 where it is trusted.
+        ceiling: What no probability may pass: that the reference itself is right, or a lone
+            annotator that nobody checks. 1 where the reference is trusted.
         calibrations: By how many annotators had voted (index 0: the student alone), the map from
             the posterior to the probability of being correct; ``None`` without enough audits.
     """
@@ -133,8 +134,16 @@ def learn_panel(
     if reference is None or not len(ballot.item_ids):
         prior = np.full(m, max(prior_accuracy, 1 / classes))
         none = np.zeros(m, np.int64)
+        coincide = coincidence(ballot.votes[:0], ballot.column(ballot.annotators[0])[:0], classes)
         return Panel(
-            reference, trusted, prior, np.ones(m), none, student_weight, 1.0, (None,) * (m + 1)
+            reference=reference,
+            trusted=trusted,
+            reliability=prior,
+            weights=_tempering(prior, coincide, classes),
+            audited=none,
+            student_weight=student_weight,
+            ceiling=1.0 if trusted else strongest_accuracy if reference else prior_accuracy,
+            calibrations=(None,) * (m + 1),
         )
     truth = ballot.column(reference)
     known = truth != NO_VOTE
@@ -144,11 +153,11 @@ def learn_panel(
     )
     others = [i for i, name in enumerate(ballot.annotators) if name != reference]
     ceiling = 1.0 if trusted else strongest_accuracy
-    if not trusted:
-        # Agreement with a reference that errs understates accuracy where errors are independent;
-        # those of language models are not, so it is taken as it is.
-        figures[ballot.annotators.index(reference)] = ceiling
+    # Agreement with a reference that errs understates accuracy where errors are independent; those
+    # of language models are not, so the others' figures are taken as they are.
+    figures[ballot.annotators.index(reference)] = ceiling
     weights = effective_weights(redundancy(votes, truth, classes))
+    weights = weights * _tempering(figures, coincidence(votes, truth, classes), classes)
     calibrations: list[Calibration | None] = [None] * (m + 1)
     prior_rows = None if student is None else student[known]
     if prior_rows is not None:
@@ -175,6 +184,42 @@ def learn_panel(
         ceiling,
         tuple(calibrations),
     )
+
+
+def coincidence(
+    votes: NDArray[np.int64], truth: NDArray[np.int64], classes: int, strength: float = 20.0
+) -> float:
+    """How often two annotators that are both wrong give the same wrong label.
+
+    Language models do so far more often than evenly spread errors would: 60 % where chance is 33 %
+    (Kim et al., 2025), which is the belief until audits can tell.
+
+    Args:
+        votes: Votes on audited items, shape (n, m).
+        truth: Their true classes, shape (n,).
+        classes: K; with two there is only one wrong label.
+        strength: How many pairs of mistakes the belief is worth.
+    """
+    if classes == 2:
+        return 1.0
+    wrong = (votes != NO_VOTE) & (votes != truth[:, None])
+    both = same = 0
+    for left in range(votes.shape[1]):
+        for right in range(left + 1, votes.shape[1]):
+            pair = wrong[:, left] & wrong[:, right]
+            both += int(pair.sum())
+            same += int((votes[pair, left] == votes[pair, right]).sum())
+    return (same + strength * SAME_WRONG) / (both + strength)
+
+
+def _tempering(
+    reliability: NDArray[np.float64], coincide: float, classes: int
+) -> NDArray[np.float64]:
+    """Share of the one-coin weight that is left when wrong answers coincide so often."""
+    right = np.clip(reliability, 1e-6, 1 - 1e-6)
+    spread = np.log(right) - np.log((1 - right) / (classes - 1))
+    coinciding = np.log(right) - np.log((1 - right) * max(coincide, 1 / (classes - 1)))
+    return np.asarray(np.clip(coinciding / spread, 0.0, 1.0), np.float64)
 
 
 @dataclass(frozen=True)
@@ -213,7 +258,7 @@ def weigh(
     prior = None if student is None else _below(student, panel, classes)
     posterior = one_coin(votes, panel.reliability, classes, prior, 1.0, panel.weights)
     label = posterior.argmax(axis=1)
-    p_correct = posterior.max(axis=1)
+    p_correct = np.minimum(posterior.max(axis=1), panel.ceiling)
     calibrated = np.zeros(len(votes), bool)
     gold = np.full(len(votes), NO_VOTE)
     if panel.trusted and panel.reference is not None:

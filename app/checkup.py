@@ -74,7 +74,7 @@ def configuration(path: Path) -> list[Finding]:
         return [Finding("configuration", False, str(error))]
     data = config.data.path
     return [
-        Finding("configuration", True, f"{path}, {len(config.annotators)} annotators"),
+        Finding("configuration", True, f"{path}, annotators: {len(config.annotators)}"),
         Finding("data", data.is_file(), str(data) if data.is_file() else f"{data}: no such file"),
         *([_prompts("own prompts", [config.prompts, packaged_prompts()])] if config.prompts else []),
         *_keys(config),

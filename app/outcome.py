@@ -118,5 +118,5 @@ def _cost_rows(summary: dict[str, Any]) -> list[Row]:
 
 
 def _why(summary: dict[str, Any]) -> str:
-    stop = summary["stop"]
-    return f"{why_stopped(summary)} ({stop['detail']})" if stop else why_stopped(summary)
+    why = why_stopped(summary)
+    return f"{why.removesuffix('.')} ({summary['stop']['detail']})." if summary["stop"] else why

@@ -154,7 +154,7 @@ def _labels(counts: dict[str, int]) -> str:
     found = counts if len(counts) > 1 else {"first label": 0, "second label": 0}
     lines = []
     for name, rows in found.items():
-        counted = f"   # {rows:,} rows" if rows else ""
+        counted = f"   # rows: {rows:,}" if rows else ""
         lines.append(f"    - name: {json.dumps(name, ensure_ascii=False)}{counted}")
         lines.append('      description: ""   # what belongs here, in a sentence')
     return "\n".join(lines)

@@ -21,7 +21,7 @@ LEARNING = "confident learning"
 def flagged_labels(ctx: RunContext, fit: RoundFit) -> dict[str, list[str]]:
     """Accepted labels that fail a check, the most doubtful first.
 
-    Labels of a trusted annotator are not doubted.
+    Labels of a trusted annotator and of written items are not doubted.
 
     Returns:
         Names of the failed checks by item id.
@@ -29,10 +29,11 @@ def flagged_labels(ctx: RunContext, fit: RoundFit) -> dict[str, list[str]]:
     if not usable(ctx, fit):
         return {}
     accepted = ctx.ledger.votes.concluded()
+    synthetic = ctx.pool.origins()[ctx.row_numbers(fit.ids)]
     keep = [
         position
         for position, item in enumerate(fit.ids)
-        if not accepted[item].evidence.get("gold", False)
+        if not synthetic[position] and not accepted[item].evidence["gold"]
     ]
     if len(fit.ids) < 2 * len(ctx.labels) or not keep:
         return {}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..tools.embedding import Charge, EmbedderConfig, RequestFailed
-from ..tools.ledger import Call, Ledger, Settlement
+from ..tools.ledger import Call, Ledger, Outcome, Settlement
 from ..tools.money import Price
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ def charge_to(ledger: Ledger, config: EmbedderConfig) -> Charge | None:
         try:
             result, tokens = send()
         except RequestFailed as failure:
-            outcome = "unknown" if failure.maybe_served else "refused_by_server"
+            outcome: Outcome = "unknown" if failure.maybe_served else "refused_by_server"
             ledger.settle(call_id, Settlement(outcome, error=str(failure)))
             raise
         except BaseException as error:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..agents.ballot import NO_VOTE, Ballot, weigh
+from ..agents.ballot import Ballot, weigh
 from ..agents.ensemble import reference
+from ..tools.aggregation import NO_VOTE
 from ..tools.audit import Interval, accuracy_interval
 from .context import RunContext
 from .rounds import RoundFit

@@ -264,8 +264,8 @@ def _listening(ledger: Ledger, control: RunControl) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for caught, handler in previous.items():
+            signal.signal(caught, handler)
         done.set()
         thread.join()
 

@@ -29,10 +29,11 @@ def summarise(ctx: RunContext, state: RunState, status: str) -> dict[str, Any]:
     """
     balance = ctx.ledger.balance()
     spending = ctx.ledger.spending()
+    synthetic = ctx.pool.origins()
     labels = {
         item: consensus
         for item, consensus in ctx.ledger.votes.concluded().items()
-        if not item.startswith("synthetic-")
+        if not synthetic[ctx.pool.index(item)]
     }
     kept = best_round(ctx, state["audited"])
     fit = ctx.round_fit(kept) if kept else None
@@ -44,7 +45,7 @@ def summarise(ctx: RunContext, state: RunState, status: str) -> dict[str, Any]:
         "task": ctx.config.task.name,
         "status": status,
         "stop": state["stop"],
-        "rounds": state["round"],
+        "rounds": len(ctx.ledger.log.decisions("batch")),
         "best_round": kept or None,
         "seconds": round(state["seconds"], 1),
         "money": {

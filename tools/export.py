@@ -46,7 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Args:
         path: the file to write; its folder must exist.
     """
-    draft = path
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield draft
         with draft.open("rb") as file:
@@ -81,7 +81,7 @@ def write_parquet(path: Path, rows: Iterable[Record]) -> None:
         path: the file, replaced at once.
         rows: records; read once, a row group at a time.
     """
-    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow
     from pyarrow import parquet
 
     schema = pyarrow.schema(list(COLUMNS.items()))

@@ -81,7 +81,7 @@ def _by_leader(
 
 def _cells(vectors: NDArray[np.float32], rng: np.random.Generator) -> list[NDArray[np.intp]]:
     """Put each vector into its two nearest k-means cells; members are in ascending order."""
-    from sklearn.cluster import MiniBatchKMeans  # type: ignore[import-untyped]
+    from sklearn.cluster import MiniBatchKMeans
 
     n = len(vectors)
     count = int(np.sqrt(n))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import yaml
-from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import PromptError

@@ -356,7 +356,7 @@ def _json_lines(data: DataConfig) -> Iterator[Record | Rejected]:
 
 
 def _parquet(data: DataConfig, wanted: Mapping[str, str]) -> Iterator[Record | Rejected]:
-    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow
     from pyarrow import parquet
 
     try:

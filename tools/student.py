@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .errors import DataError
 
 if TYPE_CHECKING:
-    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 Vectors = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
@@ -212,7 +212,7 @@ def _train(
 ) -> _Linear:
     """Minimise C * sum of weighted log-losses + half the squared weights (intercepts are free)."""
     from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     seen, target = np.unique(labels, return_inverse=True)
     widths = [part.shape[1] for part in features]

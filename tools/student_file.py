@@ -38,7 +38,7 @@ def save(
     Raises:
         DataError: `metadata` can not be written as JSON.
     """
-    import skops.io  # type: ignore[import-untyped]
+    import skops.io
 
     try:
         described = json.dumps(dict(metadata), allow_nan=False, sort_keys=True)

@@ -260,13 +260,15 @@ class ChatAnnotator:
 
 def answer_shapes(labels: Sequence[str]) -> tuple[Shape[Any], Shape[Any]]:
     """Shapes of an answer about one item and of an answer about several."""
+    known: Any = Literal[tuple(labels)]
     item = create_model(
         "Answer",
-        label=(Literal[tuple(labels)] | None, ...),
+        label=(known | None, ...),
         confidence=(float | None, Field(None, ge=0, le=1)),
         reason=(str | None, None),
     )
-    many = create_model("Answers", answers=(list[_numbered(item)], ...))  # type: ignore[misc]
+    numbered: Any = _numbered(item)
+    many = create_model("Answers", answers=(list[numbered], ...))
     return shape(item), shape(many, "answers")
 
 

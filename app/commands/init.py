@@ -42,7 +42,7 @@ def init(
     shutil.copyfile(SCHEMA, file.parent / SCHEMA.name)
     typer.echo(f"{file}: written, with {SCHEMA.name} beside it for your editor.")
     if columns:
-        others = [name for name in columns.names if name != columns.text]
+        others = sorted({*columns.names} - {columns.text, columns.id, columns.gold})
         typer.echo(
             f"  text: {columns.text!r}   id: {columns.id!r}   gold: {columns.gold!r}   "
             f"(other columns: {', '.join(others) or 'none'})"

@@ -159,9 +159,12 @@ def flagged_first(ctx: RunContext, fit: RoundFit | None, n: int) -> list[str]:
 
 def doubtful_labels(ctx: RunContext, n: int) -> list[str]:
     """Accepted labels of no trusted annotator, the least probable first, at most ``n``."""
+    synthetic = ctx.pool.origins()
     open_to_doubt = [
         (consensus.p_correct or 0.0, item)
         for item, consensus in labelled_items(ctx).items()
-        if consensus.outcome == "accept" and not consensus.evidence["gold"]
+        if consensus.outcome == "accept"
+        and not consensus.evidence["gold"]
+        and not synthetic[ctx.pool.index(item)]
     ]
     return [item for _, item in sorted(open_to_doubt)[:n]]

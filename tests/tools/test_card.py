@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from markdown_it import MarkdownIt
+
 from labelwright.tools.card import plain, write_card
 from labelwright.tools.embedding import EmbedderConfig, build_embedder
 from labelwright.tools.student import StudentConfig, fit
 from labelwright.tools.student_file import save
 from labelwright.tools.task import LabelConfig, TaskConfig
-from markdown_it import MarkdownIt
 
 TASK = TaskConfig(
     name="intent",

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
+
 from labelwright.tools import export
 from labelwright.tools.export import COLUMNS, write_csv, write_jsonl, write_parquet
-from pyarrow import parquet
 
 WRITERS = [write_jsonl, write_parquet, write_csv]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -70,7 +70,7 @@ def sums(ledger: Ledger) -> Balance:
     return Balance(spent, reserved, uncertain, tokens, tokens_reserved, requests)
 
 
-# -- append-only ------------------------------------------------------------------------------------
+# -- append-only --
 
 
 def test_every_table_is_append_only(ledger):
@@ -111,7 +111,7 @@ def test_what_was_decided_is_not_decided_anew(ledger):
     assert ledger.log.directives(pending=True) == []
 
 
-# -- reserve, settle, record ------------------------------------------------------------------------
+# -- reserve, settle, record --
 
 
 class Account(RuleBasedStateMachine):
@@ -301,7 +301,7 @@ def test_spending_adds_up_to_the_balance(ledger):
     assert [row["failed"] for row in table] == [0, 1]
 
 
-# -- the digest -------------------------------------------------------------------------------------
+# -- the digest --
 
 
 def decide_all(path: Path, decisions: list[Decision]) -> str:
@@ -330,7 +330,7 @@ def test_every_part_of_a_decision_is_in_the_digest(tmp_path, field, value):
     assert decide_all(tmp_path / "2", [replace(decision, **{field: value})]) != one
 
 
-# -- threads ----------------------------------------------------------------------------------------
+# -- threads --
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def exact(price: float) -> Fraction:
     "unknown", [None, "unknown", "cheap", "", 5, 0, True, [], {}, {"free": False}, {"free": None}]
 )
 def test_an_unknown_price_is_refused(unknown):
-    with pytest.raises(ValidationError, match="price|valid boolean"):
+    with pytest.raises(ValidationError, match=r"price|valid boolean"):
         PRICES.validate_python(unknown)
 
 

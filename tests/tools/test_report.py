@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from labelwright.tools import report
 from labelwright.tools.audit import accuracy_interval
 from labelwright.tools.gates import Gate, monoculture
@@ -238,7 +239,9 @@ def test_nothing_is_fetched(page, tmp_path):
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
 
 
-HOSTILE = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 7 * 7 }} &lt;"
+HOSTILE = (
+    "</style><script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 41 * 1000003 }} &lt;"
+)
 
 
 def test_texts_of_the_run_are_inert(page):
@@ -257,7 +260,7 @@ def test_texts_of_the_run_are_inert(page):
     assert shown.count("style") == 1
     # Label, annotator, gate, reason, explanation and more, each exactly as it was written.
     assert shown.text.count(" ".join(HOSTILE.split())) > 20
-    assert "49" not in shown.text.replace("249", "")
+    assert "41000123" not in shown.text
 
 
 def test_without_audit_nothing_is_called_accurate(page):

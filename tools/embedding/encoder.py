@@ -26,7 +26,7 @@ _MOST_THREADS = 4
 
 @cache
 def _session() -> Any:
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     # Texts run in parallel, not the parts of one: a single text is too small to be worth splitting.

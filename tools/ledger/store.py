@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,10 @@ class Store:
                 f"{path}: ledger version {version}, this program reads version {VERSION}; "
                 "use the program version that made it."
             )
-        self._db.execute("PRAGMA journal_mode=WAL")
+        # Kept in the file. Where two processes make it at once, one of them may find it locked:
+        # the other one sets it, or the next one to open the ledger.
+        with suppress(sqlite3.OperationalError):
+            self._db.execute("PRAGMA journal_mode=WAL")
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from .arrays import BLOCK, Indices, Mask, Vectors, nearest
 from .core_set import k_center
@@ -115,7 +115,7 @@ def _cluster(
 
     Centres are fitted by mini-batch k-means on a sub-sample: the time hardly grows with the pool.
     """
-    from sklearn.cluster import MiniBatchKMeans  # type: ignore[import-untyped]
+    from sklearn.cluster import MiniBatchKMeans
 
     size = max(_SAMPLE, 4 * k)
     sample = rows if len(rows) <= size else np.sort(rng.choice(rows, size, replace=False))

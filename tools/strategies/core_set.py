@@ -1,7 +1,7 @@
 """Greedy k-centre (core-set) selection."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from .arrays import BLOCK, Indices, Mask, Vectors, nearest
 

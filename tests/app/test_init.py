@@ -1,0 +1,138 @@
+"""`labelwright init`: the first run.yaml, and the schema that goes with it."""
+
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import labelwright.graph
+import pytest
+import yaml
+from labelwright.app.demo_run import prepare
+from labelwright.app.exit_codes import ExitCode
+from labelwright.app.starter import SCHEMA, look_at
+from labelwright.graph import load_config
+from labelwright.graph.config import dump_config
+from labelwright.tools.errors import DataError
+
+SCRIPT = Path(labelwright.graph.__file__).parent.parent / "scripts" / "write_schema.py"
+
+
+def test_the_published_schema_is_up_to_date() -> None:
+    made = runpy.run_path(str(SCRIPT))["schema"]()
+    assert SCHEMA.read_text(encoding="utf-8") == made, "run scripts/write_schema.py"
+
+
+def _check(text: str) -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(text))
+
+
+def test_the_schema_takes_what_the_program_takes(tmp_path: Path) -> None:
+    demo = prepare(tmp_path / "demo", seed=1)
+    _check(dump_config(demo))
+
+
+@pytest.mark.parametrize("price", ["free", {"in": 1, "out": 2}, {"per_label": 0.1}])
+def test_the_schema_knows_every_way_to_write_a_price(project: Path, price: Any) -> None:
+    raw = yaml.safe_load(project.read_text(encoding="utf-8"))
+    raw["annotators"][1]["price"] = price
+    _check(yaml.safe_dump(raw))
+
+
+def test_the_schema_refuses_a_misspelled_option(project: Path) -> None:
+    raw = yaml.safe_load(project.read_text(encoding="utf-8"))
+    raw["budget"]["used"] = 3
+    with pytest.raises(jsonschema.ValidationError, match="used"):
+        _check(yaml.safe_dump(raw))
+
+
+def test_without_data_there_is_a_template_that_loads(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    result = cli("init")
+    assert result.exit_code == 0, result.stderr
+    text = (tmp_path / "run.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: $schema=./run.schema.json\n")
+    assert (tmp_path / "run.schema.json").read_bytes() == SCHEMA.read_bytes()
+    _check(text)
+    load_config(tmp_path / "run.yaml")
+
+
+def test_every_commented_annotator_can_be_switched_on(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    cli("init")
+    lines = (tmp_path / "run.yaml").read_text(encoding="utf-8").splitlines()
+    start = lines.index("annotators:")
+    end = next(i for i, line in enumerate(lines) if line.startswith("budget:"))
+    block = [line.replace("# ", "  ", 1).replace("#  ", "   ", 1) for line in lines[start:end]]
+    text = "\n".join([*lines[:start], *block, *lines[end:]])
+    _check(text)
+    (tmp_path / "all.yaml").write_text(text, encoding="utf-8")
+    kinds = [annotator.kind for annotator in load_config(tmp_path / "all.yaml").annotators]
+    assert kinds == ["chat", "chat", "chat", "human", "embedded", "recorded"]
+
+
+def test_a_data_file_fills_columns_and_labels(
+    cli: Callable[..., Any], project: Path, tmp_path: Path
+) -> None:
+    result = cli("init", "conf/new.yaml", "--data", "data.jsonl")
+    assert result.exit_code == 0, result.stderr
+    config = load_config(tmp_path / "conf" / "new.yaml")
+    assert config.data.path.resolve() == (tmp_path / "data.jsonl").resolve()
+    assert (config.data.id, config.data.gold) == ("id", "gold")
+    assert config.task.text == "{{ text }}"
+    assert config.task.label_names[0] == "delivery"
+    assert "# rows: 16" in (tmp_path / "conf" / "new.yaml").read_text(encoding="utf-8")
+
+
+def test_it_does_not_overwrite(cli: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("mine", encoding="utf-8")
+    result = cli("init")
+    assert result.exit_code == ExitCode.CONFIG
+    assert "--force" in result.stderr
+    assert (tmp_path / "run.yaml").read_text(encoding="utf-8") == "mine"
+    assert cli("init", "--force").exit_code == 0
+    assert (tmp_path / "run.yaml").read_text(encoding="utf-8") != "mine"
+
+
+def test_columns_with_odd_names_and_values(cli: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text(
+        "\ufeffNo.,Review text,Label\n"
+        + "".join(
+            f'{i},"a long review, number {i}, with words: {{{{ x }}}}",{("yes", "1", "n: o", "#5")[i % 4]}\n'
+            for i in range(12)
+        ),
+        encoding="utf-8",
+    )
+    assert cli("init", "--data", "odd.csv").exit_code == 0
+    config = load_config(tmp_path / "run.yaml")
+    assert config.task.text == "{{ row['Review text'] }}"
+    assert config.data.gold == "Label"
+    assert config.data.id is None
+    assert sorted(config.task.label_names) == ["#5", "1", "n: o", "yes"]
+    planned = cli("plan", "run.yaml")
+    assert planned.exit_code in (0, ExitCode.CONFIG)
+
+
+def test_an_id_that_repeats_is_no_id(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("id,text\n1,one text\n1,another text\n", encoding="utf-8")
+    assert look_at(path).id is None
+
+
+def test_a_column_of_scores_is_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    rows = "".join(f"{i}.5,text number {i}\n" for i in range(40))
+    path.write_text(f"target,text\n{rows}", encoding="utf-8")
+    assert look_at(path).gold is None
+
+
+def test_a_file_without_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.jsonl"
+    path.write_text('{"a": 1, "b": 2}\n', encoding="utf-8")
+    with pytest.raises(DataError, match="no column holds text"):
+        look_at(path)

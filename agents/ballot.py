@@ -132,7 +132,7 @@ def learn_panel(
     """
     m = len(ballot.annotators)
     if reference is None or not len(ballot.item_ids):
-        prior = np.full(m, max(prior_accuracy, 1 / classes))
+        prior = np.full(m, max(prior_accuracy, 1 / classes + 0.01))
         none = np.zeros(m, np.int64)
         coincide = coincidence(ballot.votes[:0], ballot.column(ballot.annotators[0])[:0], classes)
         return Panel(
@@ -142,7 +142,7 @@ def learn_panel(
             weights=_tempering(prior, coincide, classes),
             audited=none,
             student_weight=student_weight,
-            ceiling=1.0 if trusted else strongest_accuracy if reference else prior_accuracy,
+            ceiling=1.0 if trusted else strongest_accuracy if reference else float(prior[0]),
             calibrations=(None,) * (m + 1),
         )
     truth = ballot.column(reference)

@@ -254,7 +254,7 @@ class Bench:
 
     @cached_property
     def _accepted(self) -> dict[str, Consensus]:
-        return self.desk.ledger.votes.concluded()
+        return self.desk.ledger.votes.concluded(self.desk.step)
 
     @property
     def _names(self) -> list[str]:

@@ -17,6 +17,7 @@ class Desk:
 
     Attributes:
         stopping: Whether the run has been asked to stop.
+        step: Conclusions are read as they were when this step of the run began.
     """
 
     task: TaskConfig
@@ -24,3 +25,4 @@ class Desk:
     pool: Pool
     prompts: PromptLibrary
     stopping: Callable[[], bool]
+    step: int | None = None

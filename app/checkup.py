@@ -76,7 +76,11 @@ def configuration(path: Path) -> list[Finding]:
     return [
         Finding("configuration", True, f"{path}, annotators: {len(config.annotators)}"),
         Finding("data", data.is_file(), str(data) if data.is_file() else f"{data}: no such file"),
-        *([_prompts("own prompts", [config.prompts, packaged_prompts()])] if config.prompts else []),
+        *(
+            [_prompts("own prompts", [config.prompts, packaged_prompts()])]
+            if config.prompts
+            else []
+        ),
         *_keys(config),
     ]
 
@@ -99,9 +103,7 @@ def pool(folder: Path, *, rebuild: bool) -> list[Finding]:
     from ..graph.session import open_run
 
     if is_running(folder):
-        return [
-            Finding("pool", None, f"not looked at, the run is going on ({owner(folder)})")
-        ]
+        return [Finding("pool", None, f"not looked at, the run is going on ({owner(folder)})")]
     if not (folder / "pool").exists():
         return [Finding("pool", None, "not there yet; the run has not started")]
     try:

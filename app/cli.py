@@ -35,7 +35,7 @@ class _ReadableErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except LabelwrightError as error:
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo("\n".join([f"Error: {error}", *getattr(error, "__notes__", [])]), err=True)
             raise typer.Exit(of_error(error)) from None
         except KeyboardInterrupt:
             typer.echo("Aborted.", err=True)

@@ -61,9 +61,7 @@ _STATUSES = {
 
 def of_error(error: errors.LabelwrightError) -> ExitCode:
     """The exit code of an error that is meant for people."""
-    return next(
-        (code for kind, code in _ERRORS if isinstance(error, kind)), ExitCode.UNEXPECTED
-    )
+    return next((code for kind, code in _ERRORS if isinstance(error, kind)), ExitCode.UNEXPECTED)
 
 
 def of_status(status: str) -> ExitCode:

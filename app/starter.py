@@ -84,9 +84,11 @@ def render(file: Path, data: Path | None, columns: Columns | None) -> str:
         "path": json.dumps(Path(path).as_posix(), ensure_ascii=False),
         "text": json.dumps(_template(columns.text if columns else "text"), ensure_ascii=False),
         "labels": _labels(columns.labels if columns else {}),
-        "id": _optional("id", columns and columns.id, "a column with a unique id"),
+        "id": _optional("id", columns.id if columns else None, "a column with a unique id"),
         "gold": _optional(
-            "gold", columns and columns.gold, "true labels; only the evaluation sees them"
+            "gold",
+            columns.gold if columns else None,
+            "true labels; only the evaluation sees them",
         ),
         "stopping": "  items: 10000\n  error_cost_usd: 0.05",
     }
@@ -98,11 +100,11 @@ def _fields(path: Path) -> Iterable[dict[str, object]]:
     from ..tools.task import LabelConfig, TaskConfig
 
     # Any task will do: it is the rows' fields that are looked at.
-    task = TaskConfig(name="header", labels=[LabelConfig(name="a"), LabelConfig(name="b")], text=".")
+    task = TaskConfig(
+        name="header", labels=[LabelConfig(name="a"), LabelConfig(name="b")], text="."
+    )
     return (
-        entry.fields
-        for entry in read_rows(DataConfig(path=path), task)
-        if isinstance(entry, Row)
+        entry.fields for entry in read_rows(DataConfig(path=path), task) if isinstance(entry, Row)
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -21,6 +23,9 @@ from .nodes.train import train
 from .state import RunState
 
 
+Node = Callable[[RunState, Runtime[RunContext]], RunState]
+
+
 def build_graph() -> StateGraph[RunState, RunContext, RunState, RunState]:
     """The graph, not yet compiled: the caller brings the checkpointer."""
     graph = StateGraph(RunState, context_schema=RunContext)
@@ -36,7 +41,7 @@ def build_graph() -> StateGraph[RunState, RunContext, RunState, RunState]:
         "finish": finish,
     }
     for name, node in nodes.items():
-        graph.add_node(name, node)
+        graph.add_node(name, node if name == "annotate" else _in_step(node))
     graph.add_edge(START, "ingest")
     graph.add_edge("ingest", "select")
     graph.add_conditional_edges("select", _asked, ["generate", "annotate", "critique"])
@@ -44,11 +49,22 @@ def build_graph() -> StateGraph[RunState, RunContext, RunState, RunState]:
     graph.add_conditional_edges("annotate", _answered, ["critique", "finish"])
     graph.add_conditional_edges("critique", _asked, ["annotate", "ask_human", "train"])
     # A person's answers are votes like any other: the critic sees them before the student does.
-    graph.add_edge("ask_human", "critique")
+    graph.add_conditional_edges("ask_human", _gone, ["ask_human", "critique"])
     graph.add_conditional_edges("train", _gone, ["decide", "finish"])
     graph.add_conditional_edges("decide", _gone, ["select", "finish"])
     graph.add_conditional_edges("finish", _asked, ["annotate", "train", END])
     return graph
+
+
+def _in_step(node: Node) -> Any:
+    """A node that, when it runs again after a crash, does not see what it wrote the first time."""
+
+    @wraps(node)
+    def run(state: RunState, runtime: Runtime[RunContext]) -> RunState:
+        runtime.context.step = state["step"]
+        return node(state, runtime)
+
+    return run
 
 
 def _asked(state: RunState, runtime: Runtime[RunContext]) -> str | list[Send]:

@@ -28,7 +28,7 @@ def flagged_labels(ctx: RunContext, fit: RoundFit) -> dict[str, list[str]]:
     """
     if not usable(ctx, fit):
         return {}
-    accepted = ctx.ledger.votes.concluded()
+    accepted = ctx.ledger.votes.concluded(ctx.step)
     synthetic = ctx.pool.origins()[ctx.row_numbers(fit.ids)]
     keep = [
         position
@@ -89,9 +89,7 @@ def _lonely(
     real = ~ctx.pool.origins()[rows]
     if int(real.sum()) <= k:
         return np.zeros(len(rows), bool)
-    share = neighbour_disagreement(
-        ctx.pool.vectors()[rows], labels, k=k, exclude=~real
-    )
+    share = neighbour_disagreement(ctx.pool.vectors()[rows], labels, k=k, exclude=~real)
     # A class with fewer labels than neighbours can not agree with itself.
     common = np.bincount(labels[real], minlength=len(ctx.labels))[labels] > k
     return np.asarray((share >= ctx.config.critic.neighbours_disagree) & common, np.bool_)

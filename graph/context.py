@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class RunContext:
         folder: The run's folder.
         notify: Called with events for people (progress); never decides anything.
         stopping: Whether the run has been asked to stop at the next safe point.
+        step: Of the node that is at work; it reads conclusions as they were when it began.
         started: Clock reading when this process took the run up, in seconds.
     """
 
@@ -60,15 +62,19 @@ class RunContext:
     prompts: PromptLibrary
     notify: Notify
     stopping: Callable[[], bool]
+    step: int | None = None
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.round_fit = lru_cache(maxsize=2)(self._load_round)
+        self._opening = threading.Lock()
 
     @property
     def desk(self) -> Desk:
         """The run as its agents see it."""
-        return Desk(self.config.task, self.ledger, self.pool, self.prompts, self.stopping)
+        return Desk(
+            self.config.task, self.ledger, self.pool, self.prompts, self.stopping, self.step
+        )
 
     @property
     def labels(self) -> list[str]:
@@ -91,9 +97,15 @@ class RunContext:
             ]
         )
 
-    @cached_property
+    @property
     def annotators(self) -> dict[str, Annotator]:
         """Everybody who can be called, by name. The pool must be full."""
+        # Blocks are put by several threads, and each annotator is to be opened once.
+        with self._opening:
+            return self._annotators
+
+    @cached_property
+    def _annotators(self) -> dict[str, Annotator]:
         return {
             settings.name: build_annotator(
                 settings,
@@ -186,8 +198,8 @@ class RunContext:
 
     def close(self) -> None:
         """Close what is open; it can be called once more without harm."""
-        if "annotators" in self.__dict__:
-            for annotator in self.annotators.values():
+        if "_annotators" in self.__dict__:
+            for annotator in self._annotators.values():
                 annotator.close()
         self.pool.close()
         self.rows.close()

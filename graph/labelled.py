@@ -25,7 +25,7 @@ def labelled_items(ctx: RunContext) -> dict[str, Consensus]:
     """The latest consensus of every item that the run has settled, accepted or set apart."""
     return {
         item: consensus
-        for item, consensus in ctx.ledger.votes.concluded().items()
+        for item, consensus in ctx.ledger.votes.concluded(ctx.step).items()
         if consensus.outcome in {"accept", "set_apart"}
     }
 

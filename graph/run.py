@@ -120,6 +120,7 @@ def resume(
         saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=[]))
         graph = build_graph().compile(checkpointer=saver)
         status = _drive(graph, ctx, control, answer or _answers_from(folder))
+        ctx.step = None
         state: RunState = {**START, **graph.get_state(_THREAD).values}  # type: ignore[typeddict-item]
         summary = summarise(ctx, state, status)
         if status == "finished":

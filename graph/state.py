@@ -16,18 +16,14 @@ class Report(TypedDict):
     """What a block of questions came to."""
 
     annotator: str
-    votes: int
-    invalid: int
+    answered: int
     not_asked: list[str]
 
 
 class Block(TypedDict):
-    """One block of questions on its way to one annotator."""
+    """Blocks of questions that are put one after the other."""
 
-    annotator: str
-    items: list[str]
-    purpose: str
-    attempt: int
+    orders: list[Ask]
     round: int
 
 
@@ -52,6 +48,7 @@ class RunState(TypedDict, total=False):
         audited: How far the audits have come in the fixed random order of the pool.
         asks: Whom to ask next about what.
         questions: Orders to people, put by ``ask_human``.
+        put: How many questions people have been put in this round.
         reports: What the blocks of questions came to since the critic looked last.
         out_of_reach: Annotators that the caps no longer pay for.
         order: What a failed gate asks of the next round, with the classes it is for.
@@ -76,6 +73,7 @@ class RunState(TypedDict, total=False):
     audited: int
     asks: list[Ask]
     questions: list[Ask]
+    put: int
     reports: Annotated[list[Report], add]
     out_of_reach: list[str]
     order: Order | None
@@ -101,6 +99,7 @@ START: RunState = {
     "audited": 0,
     "asks": [],
     "questions": [],
+    "put": 0,
     "out_of_reach": [],
     "order": None,
     "intended": {},

@@ -31,7 +31,9 @@ def export(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="PATH", help="The file; labels.<format> in the run's folder."),
+        typer.Option(
+            "--out", metavar="PATH", help="The file; labels.<format> in the run's folder."
+        ),
     ] = None,
 ) -> None:
     """Write the labels of a run that is finished or stopped, one record for each input row.

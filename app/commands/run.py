@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...tools.errors import DataError
+from ...tools.errors import DataError, LabelwrightError, LockedError
 from ..console import print_json, stderr, stdout
 from ..exit_codes import ExitCode, of_status
 from ..options import RUNS, Cap, Config, Json, Run, Runs
@@ -93,8 +93,14 @@ def watched(folder: Path, *, usd: float | None = None) -> RunResult:
     console = stderr()
     # First of all: whoever loses this terminal finds the run by it.
     console.print(f"Run folder: {folder}", soft_wrap=True)
-    with aborting(folder), watching(folder, console) as notify:
-        return go_on(folder, notify=notify, usd=usd)
+    try:
+        with aborting(folder), watching(folder, console) as notify:
+            return go_on(folder, notify=notify, usd=usd)
+    except LockedError:
+        raise
+    except LabelwrightError as error:
+        error.add_note(f"What was paid for is kept. Then go on with: labelwright resume {folder}")
+        raise
 
 
 @contextmanager

@@ -46,7 +46,9 @@ def stop(run: Run, runs: Runs = RUNS) -> None:
     from ...graph import stop as order
 
     number = order(folder)
-    typer.echo(f"{folder.name}: told to stop (directive {number}); `labelwright status` shows when.")
+    typer.echo(
+        f"{folder.name}: told to stop (directive {number}); `labelwright status` shows when."
+    )
 
 
 def _show_all(console: Console, states: list[dict[str, Any]]) -> None:

@@ -1,8 +1,8 @@
-"""Annotate: one block of items put to one annotator; blocks run side by side."""
+"""Annotate: blocks of items put to annotators; chat models work side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from langgraph.runtime import Runtime
 from langgraph.types import Send
@@ -10,28 +10,30 @@ from langgraph.types import Send
 from ...agents.annotators import Asking, Question
 from ...agents.ensemble import Ask
 from ..context import RunContext
-from ..state import Block, RunState
+from ..state import Block, Report, RunState
 
 # A block is what a crash can leave half done, and what one step of progress is.
-BLOCK = {"chat": 64}
+BLOCK = 64
 LOCAL_BLOCK = 1000
 
 
 def annotate(block: Block, runtime: Runtime[RunContext]) -> RunState:
-    """Ask about the items of a block that this annotator has not answered yet."""
-    ctx = runtime.context
-    annotator = ctx.annotators[block["annotator"]]
-    attempt = block["attempt"]
-    answered = ctx.ledger.votes.attempts(annotator.name, block["items"])
+    """Ask about the items of each block that its annotator has not answered yet."""
+    return {"reports": [_put(runtime.context, ask, block["round"]) for ask in block["orders"]]}
+
+
+def _put(ctx: RunContext, order: Ask, round_: int) -> Report:
+    annotator = ctx.annotators[order["annotator"]]
+    attempt = order["attempt"]
+    before = ctx.ledger.votes.attempts(annotator.name, order["items"])
     # An item that was answered in this attempt already was paid for before a crash.
-    open_items = [item for item in block["items"] if answered.get(item, 0) <= attempt]
+    open_items = [item for item in order["items"] if before.get(item, 0) <= attempt]
     texts = ctx.pool.texts(open_items)
     questions = [
-        Question(item, text, answered.get(item, 0))
+        Question(item, text, before.get(item, 0))
         for item, text in zip(open_items, texts, strict=True)
     ]
-    asking = Asking(ctx.ledger, block["purpose"], block["round"])
-    asked = annotator.ask(questions, asking)
+    asked = annotator.ask(questions, Asking(ctx.ledger, order["purpose"], round_))
     ctx.notify(
         {
             "event": "answers",
@@ -39,34 +41,37 @@ def annotate(block: Block, runtime: Runtime[RunContext]) -> RunState:
             "votes": asked.votes,
             "invalid": asked.invalid,
             "not_asked": len(asked.not_asked),
-            "skipped": len(block["items"]) - len(open_items),
+            "skipped": len(order["items"]) - len(open_items),
         }
     )
     return {
-        "reports": [
-            {
-                "annotator": annotator.name,
-                "votes": asked.votes,
-                "invalid": asked.invalid,
-                "not_asked": list(asked.not_asked),
-            }
-        ]
+        "annotator": annotator.name,
+        # Those from before a crash included: what follows must not depend on it.
+        "answered": len(order["items"]) - len(asked.not_asked),
+        "not_asked": list(asked.not_asked),
     }
 
 
 def fan_out(ctx: RunContext, asks: Sequence[Ask], round_: int) -> list[Send]:
-    """One Send for each block of questions."""
-    kinds = {settings.name: settings.kind for settings in ctx.config.annotators}
-    sends = []
-    for order in asks:
-        size = BLOCK.get(kinds[order["annotator"]], LOCAL_BLOCK)
-        for start in range(0, len(order["items"]), size):
-            block: Block = {
-                "annotator": order["annotator"],
-                "items": order["items"][start : start + size],
-                "purpose": order["purpose"],
-                "attempt": order["attempt"],
-                "round": round_,
-            }
-            sends.append(Send("annotate", block))
-    return sends
+    """A Send for each block that goes to a chat model, and one for all that is answered here.
+
+    Answers that are at hand are taken in a fixed order: whose votes a cap still pays for must not
+    depend on which thread comes first.
+    """
+    chat = {settings.name for settings in ctx.config.annotators if settings.kind == "chat"}
+    afar = [order for order in asks if order["annotator"] in chat]
+    here = [order for order in asks if order["annotator"] not in chat]
+    work = [[block] for order in afar for block in _blocks(order, BLOCK)]
+    if here:
+        work.append([block for order in here for block in _blocks(order, LOCAL_BLOCK)])
+    return [Send("annotate", Block(orders=orders, round=round_)) for orders in work]
+
+
+def _blocks(order: Ask, size: int) -> Iterator[Ask]:
+    for start in range(0, len(order["items"]), size):
+        yield Ask(
+            annotator=order["annotator"],
+            items=order["items"][start : start + size],
+            purpose=order["purpose"],
+            attempt=order["attempt"],
+        )

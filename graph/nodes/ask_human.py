@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import TypeAdapter, ValidationError
 
 from ...agents.annotators import Asking
 from ...agents.ensemble import Ask
@@ -14,70 +15,72 @@ from ...tools.errors import DataError
 from ..context import RunContext
 from ..state import Report, RunState
 
-
-class Answers(BaseModel):
-    """What comes back: a label for each item, ``None`` where no label fits."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    answers: dict[str, str | None]
-
-    @field_validator("answers")
-    @classmethod
-    def _some(cls, answers: dict[str, str | None]) -> dict[str, str | None]:
-        return dict(sorted(answers.items()))
+_ANSWERS = TypeAdapter(dict[str, str | None])
 
 
 def ask_human(state: RunState, runtime: Runtime[RunContext]) -> RunState:
-    """Put this round's questions to people; what they leave unanswered goes on without them."""
+    """Put the first order of questions to its person; what is left open goes on without them.
+
+    One order a time: an interrupt is answered by its place in the node, and a node that runs again
+    after a crash must find each answer in the place where it was.
+    """
     ctx = runtime.context
-    asked: list[tuple[Ask, dict[str, str | None]]] = []
-    room, left = ctx.config.human.questions_per_round, ctx.ledger.left()
-    for order in state["questions"]:
-        person = ctx.people[order["annotator"]]
-        wanted = order["items"][:room]
-        items = wanted[: person.affordable(left, len(wanted))]
-        room -= len(items)
-        if left is not None:
-            left -= person.price.cost(labels=1) * len(items)
-        # Nothing is written before the last answer is in: the node runs again from its top.
-        reply = interrupt(_payload(ctx, order, items)) if items else {"answers": {}}
-        asked.append((order, check_answers(reply, items, ctx.labels)))
-    reports: list[Report] = []
-    for order, answers in asked:
-        person = ctx.people[order["annotator"]]
-        asking = Asking(ctx.ledger, order["purpose"], state["round"])
-        before = ctx.ledger.votes.attempts(person.name, list(answers))
-        fresh = {item: label for item, label in answers.items() if item not in before}
-        entered = person.enter(fresh, asking)
-        reports.append(
-            {
-                "annotator": person.name,
-                "votes": entered.votes,
-                "invalid": entered.invalid,
-                "not_asked": [item for item in order["items"] if item not in answers],
-            }
-        )
-    return {"questions": [], "reports": reports, "step": state["step"] + 1}
+    order, *later = state["questions"]
+    person = ctx.people[order["annotator"]]
+    before = ctx.ledger.votes.attempts(person.name, order["items"])
+    room = max(0, ctx.config.human.questions_per_round - state["put"])
+    wanted = order["items"][:room]
+    fresh = [item for item in wanted if item not in before]
+    items = fresh[: person.affordable(ctx.ledger.left(), len(fresh))]
+    given = dict(sorted(interrupt(_payload(ctx, order, items)).items())) if items else {}
+    asking = Asking(ctx.ledger, order["purpose"], state["round"])
+    entered = person.enter({i: label for i, label in given.items() if i not in before}, asking)
+    answered = {*before, *given} - {*entered.not_asked}
+    report: Report = {
+        "annotator": person.name,
+        "answered": len(answered),
+        "not_asked": [item for item in order["items"] if item not in answered],
+    }
+    return {
+        "step": state["step"] + 1,
+        "questions": later,
+        "put": state["put"] + len(wanted),
+        "reports": [report],
+        "go": "ask_human" if later else "critique",
+    }
 
 
 def check_answers(
-    reply: Any, items: list[str], labels: list[str]
+    reply: Any, items: Collection[str], labels: Sequence[str]
 ) -> dict[str, str | None]:
     """The answers, checked against the questions and the label set.
 
+    It is done before the run goes on: an answer that has gone in stays.
+
+    Args:
+        reply: A label for each item, ``None`` where no label fits.
+        items: Ids that were asked about.
+        labels: The label set.
+
     Raises:
-        DataError: Names the first answer that does not fit; nothing was entered.
+        DataError: Names the first answer that does not fit.
     """
-    answers = Answers.model_validate(reply).answers
-    known = set(labels)
+    try:
+        answers = _ANSWERS.validate_python(reply, strict=True)
+    except ValidationError as error:
+        where = "".join(f"[{part!r}]" for part in error.errors()[0]["loc"])
+        raise DataError(
+            f"answers{where}: expected a label, or null where no label fits, by item id."
+        ) from None
     for item, label in answers.items():
-        if item not in set(items):
-            raise DataError(f"answer for {item!r}: it was not asked; expected ids of {items[:5]}…")
-        if label is not None and label not in known:
+        if item not in items:
+            raise DataError(
+                f"answer for {item!r}: it was not asked; expected ids among {sorted(items)[:5]}."
+            )
+        if label is not None and label not in labels:
             raise DataError(
                 f"answer for {item!r}: {label!r} is not in the label set; expected one of "
-                f"{labels}, or null where no label fits."
+                f"{list(labels)}, or null where no label fits."
             )
     return answers
 

@@ -31,7 +31,7 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     ctx = runtime.context
     refused = {report["annotator"] for report in state["reports"] if report["not_asked"]}
     out_of_reach = sorted({*state["out_of_reach"], *refused})
-    bought = sum(report["votes"] + report["invalid"] for report in state["reports"])
+    bought = any(report["answered"] for report in state["reports"])
     kept = best_round(ctx, state["audited"])
     fit = ctx.round_fit(kept) if kept else None
     open_items = _open_items(ctx)
@@ -189,7 +189,6 @@ def _deliver(
                 evidence={"gold": False, "votes": {}, "flags": []},
             )
         )
-    ctx.ledger.votes.conclude(state["step"], state["round"], last)
     counts: dict[str, int] = defaultdict(int)
     for consensus in last:
         counts[consensus.source if consensus.outcome == "accept" else "set_apart"] += 1
@@ -203,3 +202,5 @@ def _deliver(
             {"annotators": panel_table(ctx, panel), "stop": state["stop"]},
         )
     )
+    # Last: after a crash in between, what is open now must be open again.
+    ctx.ledger.votes.conclude(state["step"], state["round"], last)

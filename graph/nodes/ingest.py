@@ -66,8 +66,6 @@ def fill_pool(ctx: RunContext, report: ReadReport) -> None:
                 texts = [row.text for row in fresh]
                 ctx.pool.add([row.id for row in fresh], texts, ctx.embedder.embed(texts))
             gold.put_many(
-                (row.id, row.gold)
-                for row in block
-                if isinstance(row, Row) and row.gold is not None
+                (row.id, row.gold) for row in block if isinstance(row, Row) and row.gold is not None
             )
             ctx.notify({"event": "reading", "texts": len(ctx.pool)})

@@ -86,6 +86,7 @@ def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "audited": audited,
         "asks": [order for order in asks if order["annotator"] not in people],
         "questions": [order for order in asks if order["annotator"] in people],
+        "put": 0,
         "recheck": rechecks if action in {"relabel", "escalate"} else [],
         "out_of_reach": [],
         "order": order if action == "generate" else None,

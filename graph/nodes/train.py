@@ -28,9 +28,7 @@ def train(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     if not len(labelled.ids):
         return {"go": _next(state), "round": round_}
     fitted = _fit(ctx, labelled)
-    save_round(
-        ctx.folder, round_, fitted, labelled.ids, labelled.labels, ctx.embedder.fingerprint
-    )
+    save_round(ctx.folder, round_, fitted, labelled.ids, labelled.labels, ctx.embedder.fingerprint)
     ctx.round_fit.cache_clear()
     kept = ctx.round_fit(round_)
     predictions = _predict(ctx, kept.student.predict_proba, ctx.splits.stop_set)
@@ -42,7 +40,9 @@ def train(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     }
     ctx.ledger.log.close_round(round_, metrics, predictions)
     ctx.ledger.log.decide(
-        Decision(state["step"], round_, "student", "trained", {"labels": len(labelled.ids)}, metrics)
+        Decision(
+            state["step"], round_, "student", "trained", {"labels": len(labelled.ids)}, metrics
+        )
     )
     ctx.notify({"event": "trained", "round": round_, **metrics})
     now = time.monotonic()

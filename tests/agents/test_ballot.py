@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from labelwright.agents.ballot import (
     ENOUGH,
     EXPONENTS,
     Ballot,
     accuracy_after_vote,
+    coincidence,
     count_votes,
     learn_panel,
     weigh,
@@ -89,7 +91,7 @@ def test_a_label_that_left_the_label_set_is_no_vote():
 def test_without_audits_beliefs_are_kept(reference):
     learned = panel(ballot([]), reference=reference)
     assert learned.reliability.tolist() == [0.7, 0.7]
-    assert learned.weights.tolist() == [1, 1]
+    assert learned.weights[0] == learned.weights[1] > 0.5
     assert learned.audited.tolist() == [0, 0]
     assert learned.calibrations == (None, None, None)
     assert learned.student_weight == 0.5
@@ -111,7 +113,7 @@ def test_reliability_is_what_the_audit_says_shrunk_to_the_belief():
 def test_agreement_with_itself_is_no_evidence_for_an_untrusted_reference():
     audit = ballot([[0, 0]] * 40)
     assert panel(audit).reliability[1] == 0.85
-    assert panel(audit, trusted=True).reliability[1] == pytest.approx(47 / 50)
+    assert panel(audit, trusted=True).reliability[1] > 0.85
 
 
 def test_copies_share_a_vote():
@@ -121,8 +123,8 @@ def test_copies_share_a_vote():
     other = np.where(rng.random(200) < 0.6, truth, (truth + 2) % 3)
     audit = ballot(np.stack([copied, copied, other, truth], 1), ("x", "y", "other", "gold"))
     learned = panel(audit, reference="gold", trusted=True)
-    assert learned.weights[:2] == pytest.approx([0.5, 0.5], abs=0.05)
-    assert learned.weights[2] > 0.8
+    x, y, other_weight, _ = learned.weights
+    assert x == y == pytest.approx(other_weight / 2, rel=0.1)
 
 
 @pytest.mark.parametrize("sharp", [1.0, 0.3])
@@ -188,7 +190,7 @@ def test_the_same_vote_untrusted_does_not():
 def test_untrusted_votes_are_weighed_by_bayes_rule(votes, reliability, seed):
     student = np.random.default_rng(seed).dirichlet([1.0] * 3, len(votes))
     base = panel(ballot([], ("x", "y", "z")), reference=None, student_weight=1.0)
-    learned = replace(base, reliability=np.asarray(reliability))
+    learned = replace(base, reliability=np.asarray(reliability), weights=np.ones(3), ceiling=1.0)
     verdict = weigh(ballot(votes, ("x", "y", "z")), learned, student, classes=3)
     for row, given_ in enumerate(votes):
         expected = posterior_by_hand(given_, reliability, 3, student[row])
@@ -198,7 +200,7 @@ def test_untrusted_votes_are_weighed_by_bayes_rule(votes, reliability, seed):
 
 
 def test_a_weaker_student_says_less():
-    base = panel(ballot([]), reference=None)
+    base = replace(panel(ballot([]), reference=None), ceiling=1.0)
     student = np.asarray([[0.8, 0.1, 0.1]])
     seen = [
         weigh(ballot([[-1, -1]]), replace(base, student_weight=w), student, classes=3).p_correct[0]
@@ -207,11 +209,32 @@ def test_a_weaker_student_says_less():
     assert 1 / 3 < seen[0] < seen[1] < seen[2] == pytest.approx(0.8)
 
 
-def test_a_student_is_no_surer_than_what_it_learned_from():
+def test_nothing_is_surer_than_an_untrusted_reference():
     learned = panel(ballot([[0, 0]] * 40))
-    certain = np.asarray([[1.0, 0.0, 0.0]])
-    verdict = weigh(ballot([[-1, -1]]), learned, certain, classes=3)
-    assert verdict.p_correct[0] == pytest.approx(0.85, abs=1e-6)
+    certain = np.asarray([[1.0, 0.0, 0.0]] * 2)
+    verdict = weigh(ballot([[-1, -1], [0, 0]]), learned, certain, classes=3)
+    assert verdict.p_correct[0] == pytest.approx(0.85, abs=1e-4)
+    assert verdict.p_correct[1] == 0.85
+
+
+def test_wrong_answers_coincide_as_believed_until_audits_tell():
+    nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    assert coincidence(*nothing, 3) == pytest.approx(0.6)
+    assert coincidence(*nothing, 2) == 1.0
+    wrong = np.asarray([[1, 1], [1, 2]] * 500)
+    assert coincidence(wrong, np.zeros(1000, np.int64), 3) == pytest.approx(0.5, abs=0.01)
+    assert coincidence(wrong[::2], np.zeros(500, np.int64), 3) > 0.95
+
+
+@pytest.mark.parametrize("classes", [2, 3, 8])
+def test_agreement_of_a_panel_counts_for_less_than_independence_would_say(classes):
+    learned = replace(panel(ballot([]), reference=None, classes=classes), ceiling=1.0)
+    free = replace(learned, weights=np.ones(2))
+    said, naive = (
+        weigh(ballot([[0, 0]]), p, None, classes=classes).p_correct[0] for p in (learned, free)
+    )
+    assert 1 / classes < said <= naive
+    assert (said < naive) == (classes > 2)  # of two labels only one is wrong
 
 
 def test_without_votes_and_student_every_label_is_as_likely():

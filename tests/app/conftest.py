@@ -1,4 +1,4 @@
-"""A small run of the command line: sixty messages of the demo, an embedded annotator, a reviewer."""
+"""A small run of the command line: sixty messages of the demo, two annotators."""
 
 import csv
 import json
@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
+
 from labelwright.app.cli import app
 from labelwright.app.demo_run import FOLDER
-from typer.testing import CliRunner
 
 
 def _rows() -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import labelwright.graph
 import pytest
 import yaml
+
+import labelwright.graph
 from labelwright.app.demo_run import prepare
 from labelwright.app.exit_codes import ExitCode
 from labelwright.app.starter import SCHEMA, look_at
@@ -103,8 +104,8 @@ def test_columns_with_odd_names_and_values(cli: Callable[..., Any], tmp_path: Pa
     (tmp_path / "odd.csv").write_text(
         "\ufeffNo.,Review text,Label\n"
         + "".join(
-            f'{i},"a long review, number {i}, with words: {{{{ x }}}}",{("yes", "1", "n: o", "#5")[i % 4]}\n'
-            for i in range(12)
+            f'{i},"a long review, number {i}, with words: {{{{ x }}}}",{label}\n'
+            for i, label in enumerate(("yes", "1", "n: o", "#5") * 3)
         ),
         encoding="utf-8",
     )
@@ -114,8 +115,6 @@ def test_columns_with_odd_names_and_values(cli: Callable[..., Any], tmp_path: Pa
     assert config.data.gold == "Label"
     assert config.data.id is None
     assert sorted(config.task.label_names) == ["#5", "1", "n: o", "yes"]
-    planned = cli("plan", "run.yaml")
-    assert planned.exit_code in (0, ExitCode.CONFIG)
 
 
 def test_an_id_that_repeats_is_no_id(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from doubles.openai_server import OpenAIServer
+
 from labelwright.app.exit_codes import ExitCode
 
 

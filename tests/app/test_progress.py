@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+
 from labelwright.app.progress import Tally, watching
 from labelwright.tools.ledger import Call, Ledger, Settlement
-from rich.console import Console
 
 CHOSEN = {"event": "selected", "round": 1, "batch": 10, "audit": 5}
 ANSWERS = {

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doubles.openai_server import OpenAIServer, Reply
+
 from labelwright.app import runs
 from labelwright.app.exit_codes import ExitCode
 from labelwright.graph import deliver, session
@@ -247,6 +249,25 @@ def test_doctor_alone_looks_at_the_installation(cli: Cli) -> None:
     assert cli("doctor", "--rebuild").exit_code == ExitCode.CONFIG
 
 
+def test_an_endpoint_that_fails_ends_the_run_and_says_how_to_go_on(
+    cli: Cli, make_project: Callable[..., Path], openai_server: OpenAIServer
+) -> None:
+    openai_server.script = lambda _: Reply("no such model", status=404)
+    annotator = {
+        "kind": "chat",
+        "name": "cheap",
+        "model": "m",
+        "base_url": openai_server.url,
+        "price": {"in": 1, "out": 2},
+        "structured": "json_schema",
+    }
+    result = cli("run", make_project([annotator]), "--name", "a")
+    assert result.exit_code == ExitCode.ENDPOINT, result.stderr
+    assert "Error: " in result.stderr
+    assert result.stderr.endswith("go on with: labelwright resume runs/a\n")
+    assert result.stdout == ""
+
+
 def test_people_are_waited_for_and_answered_by_file(
     cli: Cli, make_project: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -259,23 +280,25 @@ def test_people_are_waited_for_and_answered_by_file(
     result = cli("run", config, "--name", "people")
     assert result.exit_code == ExitCode.WAITING_FOR_PEOPLE, result.stderr
     assert "--answers answers.jsonl" in result.stdout
-    questions = Path("runs/people/questions.jsonl")
+    Path("bad.jsonl").write_text('{"item": 1}\n')
+    assert cli("resume", "people", "--answers", "bad.jsonl").exit_code == ExitCode.DATA
     gold = {
         row["id"]: row["gold"]
         for row in map(json.loads, (tmp_path / "data.jsonl").read_text().splitlines())
     }
-    asked = [json.loads(line)["item_id"] for line in questions.read_text().splitlines()]
-    Path("bad.jsonl").write_text('{"item": 1}\n')
-    assert cli("resume", "people", "--answers", "bad.jsonl").exit_code == ExitCode.DATA
-    Path("answers.jsonl").write_text(
-        "".join(json.dumps({"item_id": item, "label": gold[item]}) + "\n" for item in asked)
-    )
-    result = cli("resume", "people", "--answers", "answers.jsonl", "--json")
-    # The next round's questions are new: the old answers must not pass for "nobody knows".
-    assert result.exit_code == ExitCode.WAITING_FOR_PEOPLE, result.stderr
-    assert json.loads(result.stdout)["summary"]["money"]["spent_usd"] == pytest.approx(
-        0.1 * len(asked)
-    )
-    again = [json.loads(line)["item_id"] for line in questions.read_text().splitlines()]
-    assert again
-    assert not set(again) & set(asked)
+    asked: list[str] = []
+    while result.exit_code == ExitCode.WAITING_FOR_PEOPLE:
+        # What is answered before must not pass for "nobody knows" on the questions that follow.
+        lines = Path("runs/people/questions.jsonl").read_text().splitlines()
+        new = [json.loads(line)["item_id"] for line in lines]
+        assert new
+        assert not {*new} & {*asked}
+        asked += new
+        Path("answers.jsonl").write_text(
+            "".join(json.dumps({"item_id": item, "label": gold[item]}) + "\n" for item in new)
+        )
+        result = cli("resume", "people", "--answers", "answers.jsonl", "--json")
+    assert result.exit_code == ExitCode.FINISHED, result.stderr
+    summary = json.loads(result.stdout)["summary"]
+    assert summary["money"]["spent_usd"] == pytest.approx(0.1 * len(asked))
+    assert summary["labels"]["by_source"]["person"] == len(asked)

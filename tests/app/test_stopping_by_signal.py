@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from doubles.openai_server import OpenAIServer, Reply, obedient
+
 from labelwright.app.exit_codes import ExitCode
 
 

@@ -33,7 +33,7 @@ def test_packaged_prompts_have_no_problem() -> None:
 @pytest.mark.parametrize("name", PACKAGED.names())
 def test_rendered_samples_are_as_reviewed(name: str) -> None:
     prompt = packaged(name)
-    assert len(prompt.samples) >= (2 if prompt.inputs["properties"] else 1)
+    assert len(prompt.samples) >= (2 if prompt.inputs else 1)
     rendered = "".join(
         f"<!-- {name}, sample {number}: {message.role} -->\n{message.content}\n\n"
         for number, sample in enumerate(prompt.samples, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterable, Sequence
 
 from ..errors import LedgerError
@@ -133,12 +134,18 @@ class Votes:
                 ],
             )
 
-    def concluded(self) -> dict[str, Consensus]:
-        """The latest consensus of every item that has one."""
+    def concluded(self, before: int | None = None) -> dict[str, Consensus]:
+        """The latest consensus of every item that has one.
+
+        Args:
+            before: As it was when this step began, so that a step that runs again after a crash
+                does not see what it wrote itself; absent, as it is.
+        """
         rows = self._store.rows(
             "SELECT item_id, label, p_correct, calibrated, source, outcome, reason, evidence "
-            "FROM consensus WHERE seq IN (SELECT max(seq) FROM consensus GROUP BY item_id) "
-            "ORDER BY item_id"
+            "FROM consensus WHERE seq IN (SELECT max(seq) FROM consensus WHERE step < ? "
+            "GROUP BY item_id) ORDER BY item_id",
+            sys.maxsize if before is None else before,
         )
         return {row[0]: _consensus(row) for row in rows}
 

@@ -1,0 +1,11 @@
+"""The compiled graph under a name that LangGraph's own tools find (see ``langgraph.json``).
+
+It is there to be drawn and looked into. A run needs its folder open, so runs are started by
+``run`` and ``resume``, which bring the context and the checkpointer.
+"""
+
+from __future__ import annotations
+
+from .build import build_graph
+
+graph = build_graph().compile(name="labelwright")

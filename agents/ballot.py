@@ -26,7 +26,10 @@ from ..tools.ledger import Vote
 
 ENOUGH = 30
 """Audited items from which the student's weight is fitted."""
-SAME_WRONG = 0.6
+USUAL_OVERLAP = 0.4
+"""Overlap of two language models' mistakes before any audit (cf. Kim et al., 2025)."""
+OVERLAP_STRENGTH = 20
+"""How many audited items that belief is worth."""
 EXPONENTS = tuple(round(0.05 * step, 2) for step in range(1, 21))
 
 
@@ -83,8 +86,7 @@ class Panel:
         reference: Whose labels the audit takes as true; ``None`` where there is nobody to compare.
         trusted: Whether the reference is gold, so that figures may be called calibrated.
         reliability: Probability of being right, shape (m,).
-        weights: Share of a full vote that each counts for, shape (m,): annotators that make the
-            same mistakes share one, and agreement counts for less where wrong answers coincide.
+        overlap: How far each pair makes the same mistakes, shape (m, m), zero diagonal.
         audited: Items that back each figure, shape (m,).
         student_weight: Exponent of the student's probabilities beside votes: how far they hold up
             on the audit sample, at most 1. A student that has learned the mistakes of its labels
@@ -92,13 +94,14 @@ class Panel:
         ceiling: What no probability may pass: that the reference itself is right, or a lone
             annotator that nobody checks. 1 where the reference is trusted.
         calibrations: By how many annotators had voted (index 0: the student alone), the map from
-            the posterior to the probability of being correct; ``None`` without enough audits.
+            the posterior to the probability of agreeing with the reference; ``None`` without enough
+            audits.
     """
 
     reference: str | None
     trusted: bool
     reliability: NDArray[np.float64]
-    weights: NDArray[np.float64]
+    overlap: NDArray[np.float64]
     audited: NDArray[np.int64]
     student_weight: float
     ceiling: float
@@ -134,12 +137,11 @@ def learn_panel(
     if reference is None or not len(ballot.item_ids):
         prior = np.full(m, max(prior_accuracy, 1 / classes + 0.01))
         none = np.zeros(m, np.int64)
-        coincide = coincidence(ballot.votes[:0], ballot.column(ballot.annotators[0])[:0], classes)
         return Panel(
             reference=reference,
             trusted=trusted,
             reliability=prior,
-            weights=_tempering(prior, coincide, classes),
+            overlap=_overlap(ballot.votes[:0], np.empty(0, np.int64), classes),
             audited=none,
             student_weight=student_weight,
             ceiling=1.0 if trusted else strongest_accuracy if reference else float(prior[0]),
@@ -156,21 +158,18 @@ def learn_panel(
     # Agreement with a reference that errs understates accuracy where errors are independent; those
     # of language models are not, so the others' figures are taken as they are.
     figures[ballot.annotators.index(reference)] = ceiling
-    weights = effective_weights(redundancy(votes, truth, classes))
-    weights = weights * _tempering(figures, coincidence(votes, truth, classes), classes)
+    overlap = _overlap(votes, truth, classes)
     calibrations: list[Calibration | None] = [None] * (m + 1)
     prior_rows = None if student is None else student[known]
     if prior_rows is not None:
         student_weight = _fit_weight(prior_rows, truth, student_weight)
     for depth in range(0 if student is not None else 1, len(others) + 1):
-        if not trusted:
-            break
         seen = votes.copy()
         hidden = np.ones(m, bool)
         hidden[others[:depth]] = False
         seen[:, hidden] = NO_VOTE
         voted = (seen != NO_VOTE).sum(axis=1) == depth
-        posterior = one_coin(seen, figures, classes, prior_rows, student_weight, weights)
+        posterior = posterior_of(seen, figures, overlap, classes, prior_rows, student_weight)
         best = posterior.argmax(axis=1)
         calibrations[depth] = fit_calibration(posterior.max(axis=1)[voted], (best == truth)[voted])
     audited = (votes != NO_VOTE).sum(axis=0)
@@ -178,7 +177,7 @@ def learn_panel(
         reference,
         trusted,
         figures,
-        weights,
+        overlap,
         audited,
         student_weight,
         ceiling,
@@ -186,40 +185,60 @@ def learn_panel(
     )
 
 
-def coincidence(
-    votes: NDArray[np.int64], truth: NDArray[np.int64], classes: int, strength: float = 20.0
-) -> float:
-    """How often two annotators that are both wrong give the same wrong label.
+def _overlap(
+    votes: NDArray[np.int64], truth: NDArray[np.int64], classes: int
+) -> NDArray[np.float64]:
+    """How far each pair makes the same mistakes, shrunk to what is usual, shape (m, m)."""
+    m, audited = votes.shape[1], len(truth)
+    usual = np.full((m, m), USUAL_OVERLAP)
+    np.fill_diagonal(usual, 0.0)
+    if not audited:
+        return usual
+    seen = redundancy(votes, truth, classes)
+    return np.asarray(
+        (audited * seen + OVERLAP_STRENGTH * usual) / (audited + OVERLAP_STRENGTH), np.float64
+    )
 
-    Language models do so far more often than evenly spread errors would: 60 % where chance is 33 %
-    (Kim et al., 2025), which is the belief until audits can tell.
+
+def posterior_of(
+    votes: NDArray[np.int64],
+    panel_reliability: NDArray[np.float64],
+    overlap: NDArray[np.float64],
+    classes: int,
+    prior: NDArray[np.float64] | None,
+    prior_weight: float,
+) -> NDArray[np.float64]:
+    """One-coin posterior in which the votes on an item share what they have in common.
+
+    A vote weighs 1 / (1 + its overlaps with the other votes on the same item), after Kish's
+    effective sample size: one vote alone counts in full, two that err alike count as little more.
 
     Args:
-        votes: Votes on audited items, shape (n, m).
-        truth: Their true classes, shape (n,).
-        classes: K; with two there is only one wrong label.
-        strength: How many pairs of mistakes the belief is worth.
+        votes: Shape (n, m).
+        panel_reliability: Shape (m,).
+        overlap: Shape (m, m), zero diagonal.
+        classes: K.
+        prior: Probabilities before the votes, shape (n, K), or ``None`` for none.
+        prior_weight: Their exponent.
+
+    Returns:
+        Probabilities, shape (n, K).
     """
-    if classes == 2:
-        return 1.0
-    wrong = (votes != NO_VOTE) & (votes != truth[:, None])
-    both = same = 0
-    for left in range(votes.shape[1]):
-        for right in range(left + 1, votes.shape[1]):
-            pair = wrong[:, left] & wrong[:, right]
-            both += int(pair.sum())
-            same += int((votes[pair, left] == votes[pair, right]).sum())
-    return (same + strength * SAME_WRONG) / (both + strength)
-
-
-def _tempering(
-    reliability: NDArray[np.float64], coincide: float, classes: int
-) -> NDArray[np.float64]:
-    """Share of the one-coin weight that is left when wrong answers coincide so often."""
-    right = np.clip(reliability, 1e-6, 1 - 1e-6)
-    spread = np.log(right) - np.log((1 - right) / (classes - 1))
-    coinciding = np.log(right) - np.log((1 - right) * max(coincide, 1 / (classes - 1)))
-    return np.asarray(np.clip(coinciding / spread, 0.0, 1.0), np.float64)
+    present = votes != NO_VOTE
+    posterior = np.empty((len(votes), classes))
+    patterns, members = np.unique(present, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        rows = members.reshape(-1) == number
+        shared = overlap * pattern[:, None] * pattern[None, :]
+        posterior[rows] = one_coin(
+            votes[rows],
+            panel_reliability,
+            classes,
+            None if prior is None else prior[rows],
+            prior_weight,
+            effective_weights(shared),
+        )
+    return posterior
 
 
 @dataclass(frozen=True)
@@ -256,7 +275,7 @@ def weigh(
     """
     votes = ballot.votes
     prior = None if student is None else _below(student, panel, classes)
-    posterior = one_coin(votes, panel.reliability, classes, prior, 1.0, panel.weights)
+    posterior = posterior_of(votes, panel.reliability, panel.overlap, classes, prior, 1.0)
     label = posterior.argmax(axis=1)
     p_correct = np.minimum(posterior.max(axis=1), panel.ceiling)
     calibrated = np.zeros(len(votes), bool)
@@ -268,7 +287,7 @@ def weigh(
         rows = (depth == voters) & (gold == NO_VOTE)
         if calibration is not None and rows.any():
             p_correct[rows] = apply_calibration(calibration, p_correct[rows])
-            calibrated |= rows
+            calibrated |= rows & panel.trusted
     known = gold != NO_VOTE
     label[known], p_correct[known], calibrated[known] = gold[known], 1.0, True
     return Verdict(label, p_correct, calibrated, posterior)

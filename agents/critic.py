@@ -46,7 +46,7 @@ class CriticConfig(BaseModel):
     audit_share: float = Field(
         0.1, ge=0, le=1, description="Random audit sample, as a share of the batch."
     )
-    audit_first: int = Field(20, ge=0, description="Size of the first round's audit sample.")
+    audit_first: int = Field(30, ge=0, description="Size of the first round's audit sample.")
     recheck_share: float = Field(
         0.2,
         ge=0,

@@ -28,17 +28,20 @@ _QUIET_S = 10.0
 
 
 @contextmanager
-def watching(folder: Path, console: Console) -> Iterator[Callable[[Event], None]]:
+def watching(
+    folder: Path, console: Console, usd: float | None = None
+) -> Iterator[Callable[[Event], None]]:
     """Show what a run does until the block ends.
 
     Args:
         folder: The run's folder.
         console: Where to; a panel if it is a terminal, else lines.
+        usd: The money cap that is about to be set, if one is.
 
     Yields:
         What to call with each event; from any thread.
     """
-    cap = read_state(folder)["cap_usd"]
+    cap = read_state(folder)["cap_usd"] if usd is None else usd
     tally = Tally(folder, None if cap is None else to_nano(cap))
     live = console.is_terminal and not console.is_dumb_terminal
     screen = Live(tally, console=console, refresh_per_second=4, transient=True)

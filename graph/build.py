@@ -22,7 +22,6 @@ from .nodes.select import select
 from .nodes.train import train
 from .state import RunState
 
-
 Node = Callable[[RunState, Runtime[RunContext]], RunState]
 
 

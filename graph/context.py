@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents.annotators import Annotator, HumanAnnotator, build_annotator
-from ..agents.desk import Desk
 from ..agents.ballot import Ballot, Panel, count_votes, learn_panel
+from ..agents.desk import Desk
 from ..agents.ensemble import Voter, cascade, reference
 from ..tools.embedding import Embedder
 from ..tools.ledger import Ledger

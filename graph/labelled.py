@@ -34,16 +34,21 @@ def training_set(ctx: RunContext) -> TrainingSet:
     """Accepted labels, weighted by how probably they are correct; synthetic items count less."""
     number = {label: position for position, label in enumerate(ctx.labels)}
     synthetic = ctx.pool.origins()
-    accepted = [
-        (ctx.pool.index(item), item, consensus)
-        for item, consensus in labelled_items(ctx).items()
-        if consensus.outcome == "accept" and consensus.label is not None
-    ]
-    accepted.sort(key=lambda entry: entry[0])
-    rows = np.asarray([row for row, _, _ in accepted], np.int64)
-    weights = np.asarray([c.p_correct or 0.0 for _, _, c in accepted], np.float64)
-    weights[synthetic[rows]] *= ctx.config.generation.weight
-    labels = [number[c.label] for _, _, c in accepted if c.label is not None]
+    accepted = []
+    for item, consensus in labelled_items(ctx).items():
+        if consensus.outcome != "accept" or consensus.label is None:
+            continue
+        row = ctx.pool.index(item)
+        weight = (consensus.p_correct or 0.0) * (
+            ctx.config.generation.weight if synthetic[row] else 1.0
+        )
+        # A weight of 0 leaves an item out; the student takes positive ones only.
+        if weight > 0:
+            accepted.append((row, item, number[consensus.label], weight))
+    accepted.sort()
     return TrainingSet(
-        [item for _, item, _ in accepted], rows, np.asarray(labels, np.int64), weights
+        [item for _, item, _, _ in accepted],
+        np.asarray([row for row, _, _, _ in accepted], np.int64),
+        np.asarray([label for _, _, label, _ in accepted], np.int64),
+        np.asarray([weight for _, _, _, weight in accepted], np.float64),
     )

@@ -26,6 +26,7 @@ from .build import build_graph
 from .config import RunConfig, load_config
 from .context import Notify, RunContext
 from .deliver import deliver, write_summary
+from .nodes.ask_human import check_answers
 from .session import CHECKPOINT_FILE, CONFIG_FILE, LEDGER_FILE, create_run, open_run
 from .state import START, RunState
 from .summary import summarise
@@ -104,14 +105,13 @@ def resume(
         LabelwrightError: What was wrong and what to do; what was paid for is kept.
     """
     folder = Path(folder)
-    config = _config(folder, usd)
     control = RunControl()
     with (
         open_run(
             folder,
             notify=notify or _silent,
             stopping=lambda: control.drain_requested,
-            config=config,
+            usd=usd,
         ) as ctx,
         _listening(ctx.ledger, control),
         closing(sqlite3.connect(folder / CHECKPOINT_FILE, check_same_thread=False)) as connection,
@@ -156,30 +156,10 @@ def run_folder(runs: Path | str, name: str) -> Path:
     return Path(runs) / name
 
 
-def _config(folder: Path, usd: float | None) -> RunConfig:
-    config = load_config(folder / CONFIG_FILE)
-    if usd is None:
-        with_cap = _last_cap(folder)
-        usd = config.budget.usd if with_cap is None else with_cap
-    else:
-        with Ledger(folder / LEDGER_FILE) as ledger:
-            seq = ledger.log.direct("cap", {"usd": usd})
-            ledger.log.acknowledge(seq, f"cap is ${usd:g}")
-    budget = config.budget.model_copy(update={"usd": usd})
-    return config.model_copy(update={"budget": budget})
-
-
-def _last_cap(folder: Path) -> float | None:
-    if not (folder / LEDGER_FILE).exists():
-        return None
-    with Ledger(folder / LEDGER_FILE) as ledger:
-        caps = [d.payload["usd"] for d in ledger.log.directives() if d.kind == "cap"]
-    return float(caps[-1]) if caps else None
-
-
 def _drive(graph: Any, ctx: RunContext, control: RunControl, answer: Answer | None) -> Status:
     begun = graph.get_state(_THREAD)
-    if begun.values and not begun.next:
+    # Not by ``begun.next``: it is empty, too, where a kill came between a node and its checkpoint.
+    if begun.values.get("go") == "end":
         return "finished"
     given: Any = None if begun.values else START
     pending = {i.id: i.value for task in begun.tasks for i in task.interrupts}
@@ -189,7 +169,10 @@ def _drive(graph: Any, ctx: RunContext, control: RunControl, answer: Answer | No
             if None in replies.values():
                 _write_questions(ctx.folder, list(pending.values()))
                 return "waiting_for_people"
-            given = Command(resume={key: {"answers": reply} for key, reply in replies.items()})
+            for key, payload in pending.items():
+                asked = {question["item_id"] for question in payload["questions"]}
+                check_answers(replies[key], asked, payload["labels"])
+            given = Command(resume=replies)
         try:
             out = graph.invoke(
                 given, _THREAD, context=ctx, durability="sync", control=control, version="v2"

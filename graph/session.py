@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ def create_run(config: RunConfig, folder: Path) -> None:
 
 @contextmanager
 def open_run(
-    folder: Path, *, notify: Notify, stopping: Callable[[], bool], config: RunConfig | None = None
+    folder: Path, *, notify: Notify, stopping: Callable[[], bool], usd: float | None = None
 ) -> Iterator[RunContext]:
     """Take a run up: lock it, settle what a crash left open, open pool and ledger.
 
@@ -61,17 +62,19 @@ def open_run(
         folder: The run's folder.
         notify: Called with events for people.
         stopping: Whether the run has been asked to stop.
-        config: Instead of the folder's own, for a changed cap.
+        usd: A new money cap, in USD, from now on.
 
     Raises:
         LockedError: Another process runs it.
-        ConfigError: It is not a run's folder.
+        ConfigError: It is not a run's folder, or the new cap is none.
         PoolError: The pool was made by another embedder.
     """
-    config = config or load_config(folder / CONFIG_FILE)
+    config = load_config(folder / CONFIG_FILE)
     with ExitStack() as stack:
         stack.enter_context(hold(folder / "run.lock", f"the run {folder.name!r}"))
-        ledger = stack.enter_context(Ledger(folder / LEDGER_FILE, config.budget.caps()))
+        ledger = stack.enter_context(Ledger(folder / LEDGER_FILE))
+        config = _with_cap(config, ledger, usd)
+        ledger.caps = config.budget.caps()
         ledger.recover()
         embedder = build_embedder(config.embedder, charge=charge_to(ledger, config.embedder))
         if config.embedder.kind == "openai" and config.embedder.dimensions is None:
@@ -99,3 +102,17 @@ def open_run(
         )
         stack.callback(context.close)
         yield context
+
+
+def _with_cap(config: RunConfig, ledger: Ledger, usd: float | None) -> RunConfig:
+    """The configuration under the cap that was ordered last, here or in an earlier resume."""
+    if usd is not None:
+        if not (math.isfinite(usd) and usd >= 0):
+            raise ConfigError(f"usd: expected a cap in USD of 0 or more, found {usd!r}.")
+        seq = ledger.log.direct("cap", {"usd": usd})
+        ledger.log.acknowledge(seq, f"cap is ${usd:g}")
+    caps = [d.payload["usd"] for d in ledger.log.directives() if d.kind == "cap"]
+    if not caps:
+        return config
+    budget = config.budget.model_copy(update={"usd": float(caps[-1])})
+    return config.model_copy(update={"budget": budget})

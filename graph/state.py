@@ -6,7 +6,10 @@ Texts and vectors are in the pool, votes and money in the ledger, students in th
 from __future__ import annotations
 
 from operator import add
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
+
+# Before Python 3.12 pydantic, and so LangGraph's schemas, can not read typing's own.
+from typing_extensions import TypedDict
 
 from ..agents.ensemble import Ask
 from ..tools.gates import Action

@@ -8,4 +8,7 @@ from __future__ import annotations
 
 from .build import build_graph
 
-graph = build_graph().compile(name="labelwright")
+_builder = build_graph()
+# Those tools publish a JSON Schema of the context, and open files have none.
+_builder.context_schema = None
+graph = _builder.compile(name="labelwright")

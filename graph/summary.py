@@ -87,7 +87,7 @@ def label_counts(ctx: RunContext, labels: dict[str, Consensus]) -> dict[str, Any
         "unlabelled": texts - len(accepted) - len(apart),
         "completion": len(accepted) / texts if texts else 0.0,
         "by_source": dict(sorted(Counter(c.source for c in accepted).items())),
-        "by_label": {label: 0 for label in ctx.labels}
+        "by_label": dict.fromkeys(ctx.labels, 0)
         | dict(Counter(c.label for c in accepted if c.label is not None)),
         "calibrated": sum(c.calibrated for c in accepted),
         "set_apart_why": dict(Counter(_why(c) for c in apart).most_common()),

@@ -35,5 +35,5 @@ def demo(
     result = watched(folder)
     console = stdout()
     show(console, result.summary, result.folder)
-    console.print(f"\n{NOTE}")
+    console.print(f"\n{NOTE}", soft_wrap=True)
     raise typer.Exit(of_status(result.status))

@@ -94,7 +94,7 @@ def watched(folder: Path, *, usd: float | None = None) -> RunResult:
     # First of all: whoever loses this terminal finds the run by it.
     console.print(f"Run folder: {folder}", soft_wrap=True)
     try:
-        with aborting(folder), watching(folder, console) as notify:
+        with aborting(folder), watching(folder, console, usd) as notify:
             return go_on(folder, notify=notify, usd=usd)
     except LockedError:
         raise

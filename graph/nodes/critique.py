@@ -17,7 +17,7 @@ from ...agents.ballot import Ballot, Panel, Verdict, weigh
 from ...agents.critic import Ruling, rule_on_labels
 from ...agents.critic_agent import Reviewed, review, same_voter
 from ...agents.ensemble import Ask, Voter, ask, distinct_voters, next_voter
-from ...tools.aggregation import NO_VOTE
+from ...tools.aggregation import NO_VOTE, effective_weights
 from ...tools.ledger import Consensus, Decision
 from ..checks import flagged_labels, flags_of_new
 from ..context import RunContext
@@ -185,6 +185,11 @@ def settle_labels(
     """Write into the ledger every label that is accepted or set apart."""
     rows = {item: row for row, item in enumerate(ballot.item_ids)}
     gold = gold_votes(ballot, panel)
+    # A model may be trusted as well, and stays a model.
+    person = any(
+        settings.name == panel.reference and settings.kind in {"human", "recorded"}
+        for settings in ctx.config.annotators
+    )
     voters = distinct_voters(ballot)
     settled = []
     for ruling in rulings:
@@ -198,7 +203,7 @@ def settle_labels(
                 label=ctx.labels[int(verdict.label[row])] if voted else None,
                 p_correct=round(float(verdict.p_correct[row]), 6) if voted else None,
                 calibrated=bool(verdict.calibrated[row]) and voted,
-                source=_source(bool(gold[row]), int(voters[row])),
+                source=_source(person and bool(gold[row]), int(voters[row])),
                 outcome=ruling.action,
                 reason=ruling.reason,
                 evidence={
@@ -215,8 +220,8 @@ def settle_labels(
     ctx.ledger.votes.conclude(step, round_, settled)
 
 
-def _source(gold: bool, voters: int) -> str:
-    return "person" if gold else "panel" if voters > 1 else "model"
+def _source(person: bool, voters: int) -> str:
+    return "person" if person else "panel" if voters > 1 else "model"
 
 
 def _orders(ctx: RunContext, rulings: list[Ruling]) -> tuple[list[Ask], list[Ask]]:
@@ -274,14 +279,15 @@ def _write_down(
 
 
 def panel_table(ctx: RunContext, panel: Panel) -> list[dict[str, object]]:
-    """What the audits say of each annotator."""
+    """What the audits say of each annotator; weight is its share of a vote in the full panel."""
+    weights = effective_weights(panel.overlap)
     return [
         {
             "annotator": voter.name,
             "tier": voter.tier,
             "reliability": round(float(panel.reliability[column]), 4),
             "audited": int(panel.audited[column]),
-            "weight": round(float(panel.weights[column]), 4),
+            "weight": round(float(weights[column]), 4),
             "reference": voter.name == panel.reference,
         }
         for column, voter in enumerate(ctx.voters)

@@ -189,6 +189,7 @@ def _deliver(
                 evidence={"gold": False, "votes": {}, "flags": []},
             )
         )
+    ctx.ledger.votes.conclude(state["step"], state["round"], last)
     counts: dict[str, int] = defaultdict(int)
     for consensus in last:
         counts[consensus.source if consensus.outcome == "accept" else "set_apart"] += 1
@@ -202,5 +203,3 @@ def _deliver(
             {"annotators": panel_table(ctx, panel), "stop": state["stop"]},
         )
     )
-    # Last: after a crash in between, what is open now must be open again.
-    ctx.ledger.votes.conclude(state["step"], state["round"], last)

@@ -108,7 +108,9 @@ def test_a_price_by_tokens_counts_prompt_text_and_answer(tmp_path, ledger):
 
 
 def test_labels_are_read_as_models_answers_are(tmp_path, ledger):
-    annotator = recorded(write(tmp_path, "item_id,m1\ni1, Spam \ni2,ＨＡＭ\ni3,spam!\ni4,  \n"))
+    annotator = recorded(
+        write(tmp_path, "item_id,m1\ni1, Spam \ni2,\uff28\uff21\uff2d\ni3,spam!\ni4,  \n")
+    )
     annotator.ask(questions("i1", "i2", "i3", "i4"), asking(ledger))
     assert [(v.label, v.invalid) for v in ledger.votes.all()] == [
         ("spam", None), ("ham", None), (None, "not_in_label_set"), (None, "not_recorded"),

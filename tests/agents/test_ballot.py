@@ -13,7 +13,6 @@ from labelwright.agents.ballot import (
     EXPONENTS,
     Ballot,
     accuracy_after_vote,
-    coincidence,
     count_votes,
     learn_panel,
     weigh,
@@ -91,7 +90,8 @@ def test_a_label_that_left_the_label_set_is_no_vote():
 def test_without_audits_beliefs_are_kept(reference):
     learned = panel(ballot([]), reference=reference)
     assert learned.reliability.tolist() == [0.7, 0.7]
-    assert learned.weights[0] == learned.weights[1] > 0.5
+    assert 0 < learned.overlap[0, 1] == learned.overlap[1, 0] < 1
+    assert learned.overlap.diagonal().tolist() == [0, 0]
     assert learned.audited.tolist() == [0, 0]
     assert learned.calibrations == (None, None, None)
     assert learned.student_weight == 0.5
@@ -123,8 +123,14 @@ def test_copies_share_a_vote():
     other = np.where(rng.random(200) < 0.6, truth, (truth + 2) % 3)
     audit = ballot(np.stack([copied, copied, other, truth], 1), ("x", "y", "other", "gold"))
     learned = panel(audit, reference="gold", trusted=True)
-    x, y, other_weight, _ = learned.weights
-    assert x == y == pytest.approx(other_weight / 2, rel=0.1)
+    assert learned.overlap[0, 1] > 0.9
+    assert learned.overlap[0, 2] < 0.1
+    free = replace(learned, overlap=np.zeros((4, 4)))
+    one, both, others = [0, -1, -1, -1], [0, 0, -1, -1], [0, -1, 0, -1]
+    votes = ballot([one, both, others], audit.annotators)
+    alone, copies, apart = weigh(votes, learned, None, classes=3).p_correct
+    assert alone == weigh(votes, free, None, classes=3).p_correct[0]
+    assert alone <= copies < alone + 0.05 < apart
 
 
 @pytest.mark.parametrize("sharp", [1.0, 0.3])
@@ -147,13 +153,14 @@ def test_with_few_audits_the_students_weight_is_the_configured_one():
     assert panel(audit, trusted=True, student=student).student_weight == 0.5
 
 
-def test_calibrations_need_trust_and_enough_audits():
+def test_calibrated_is_said_only_with_trust_and_enough_audits():
     rng = np.random.default_rng(2)
     truth = rng.integers(0, 3, 120)
     cheap = np.where(rng.random(120) < 0.7, truth, (truth + 1) % 3)
     student = rng.dirichlet([1.0] * 3, 120)
     audit = ballot(np.stack([cheap, truth], 1))
-    assert panel(audit, student=student).calibrations == (None, None, None)
+    untrusted = panel(audit, student=student)
+    assert not weigh(ballot([[0, -1]]), untrusted, student[:1], classes=3).calibrated.any()
     learned = panel(audit, trusted=True, student=student).calibrations
     assert [c is not None for c in learned] == [True, True, False]
     assert panel(audit, trusted=True).calibrations[0] is None
@@ -190,7 +197,9 @@ def test_the_same_vote_untrusted_does_not():
 def test_untrusted_votes_are_weighed_by_bayes_rule(votes, reliability, seed):
     student = np.random.default_rng(seed).dirichlet([1.0] * 3, len(votes))
     base = panel(ballot([], ("x", "y", "z")), reference=None, student_weight=1.0)
-    learned = replace(base, reliability=np.asarray(reliability), weights=np.ones(3), ceiling=1.0)
+    learned = replace(
+        base, reliability=np.asarray(reliability), overlap=np.zeros((3, 3)), ceiling=1.0
+    )
     verdict = weigh(ballot(votes, ("x", "y", "z")), learned, student, classes=3)
     for row, given_ in enumerate(votes):
         expected = posterior_by_hand(given_, reliability, 3, student[row])
@@ -217,24 +226,25 @@ def test_nothing_is_surer_than_an_untrusted_reference():
     assert verdict.p_correct[1] == 0.85
 
 
-def test_wrong_answers_coincide_as_believed_until_audits_tell():
-    nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
-    assert coincidence(*nothing, 3) == pytest.approx(0.6)
-    assert coincidence(*nothing, 2) == 1.0
-    wrong = np.asarray([[1, 1], [1, 2]] * 500)
-    assert coincidence(wrong, np.zeros(1000, np.int64), 3) == pytest.approx(0.5, abs=0.01)
-    assert coincidence(wrong[::2], np.zeros(500, np.int64), 3) > 0.95
+def test_an_audit_that_the_reference_has_not_answered_teaches_nothing():
+    unanswered = ballot([[0, -1], [1, -1]])
+    for student in (None, np.full((2, 3), 1 / 3)):
+        learned = panel(unanswered, trusted=True, student=student)
+        assert learned.reliability[0] == pytest.approx(0.7)
+        assert learned.audited.tolist() == [0, 0]
+        assert learned.calibrations == (None, None, None)
+    nobody = weigh(ballot([]), learned, None, classes=3)
+    assert nobody.label.shape == nobody.p_correct.shape == (0,)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 8])
 def test_agreement_of_a_panel_counts_for_less_than_independence_would_say(classes):
     learned = replace(panel(ballot([]), reference=None, classes=classes), ceiling=1.0)
-    free = replace(learned, weights=np.ones(2))
-    said, naive = (
-        weigh(ballot([[0, 0]]), p, None, classes=classes).p_correct[0] for p in (learned, free)
-    )
-    assert 1 / classes < said <= naive
-    assert (said < naive) == (classes > 2)  # of two labels only one is wrong
+    free = replace(learned, overlap=np.zeros((2, 2)))
+    agreed = ballot([[0, -1], [0, 0]])
+    alone, both = weigh(agreed, learned, None, classes=classes).p_correct
+    _, naive = weigh(agreed, free, None, classes=classes).p_correct
+    assert alone < both < naive
 
 
 def test_without_votes_and_student_every_label_is_as_likely():

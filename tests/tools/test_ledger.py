@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from labelwright.tools.errors import BudgetExceeded, LedgerError
 from labelwright.tools.ledger import (
     Balance,
@@ -180,7 +181,7 @@ class Account(RuleBasedStateMachine):
 
 
 TestAccount = Account.TestCase
-TestAccount.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestAccount.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 
 
 def test_a_call_without_an_answer_counts_against_every_cap(tmp_path):

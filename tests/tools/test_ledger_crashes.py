@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from labelwright.tools.errors import LedgerError
 from labelwright.tools.ledger import Balance, Call, Ledger, Settlement, Vote
 

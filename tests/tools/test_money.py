@@ -5,8 +5,9 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelwright.tools.money import NANO, Price, show, to_nano, to_usd
 from pydantic import TypeAdapter, ValidationError
+
+from labelwright.tools.money import NANO, Price, show, to_nano, to_usd
 
 PRICES = TypeAdapter(Price)
 usd = st.decimals(min_value=0, max_value=1000, places=7).map(float)

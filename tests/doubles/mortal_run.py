@@ -1,0 +1,79 @@
+"""A run in a process that kills itself at a chosen statement of one of its databases.
+
+The runs are forked from a server that has imported the program, which takes longer than a run.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["labelwright.graph", "doubles.mortal_run"])
+
+
+class Death(NamedTuple):
+    """When to die: so many statements after the first event of a kind, from a round on."""
+
+    event: str
+    round: int
+    statements: int
+
+
+def carry_on(config: Path, folder: Path, death: Death | None = None, timeout_s: float = 300) -> int:
+    """Start a run, or take it up, in a process of its own.
+
+    Returns:
+        Its exit code: 0 when the run has finished, -9 when it was killed.
+    """
+    process = _FORKS.Process(target=_work, args=(config, folder, death))  # type: ignore[attr-defined]
+    process.start()
+    process.join(timeout_s)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        raise TimeoutError(f"{folder}: still running after {timeout_s:g} s")
+    return int(process.exitcode)
+
+
+def _work(config: Path, folder: Path, death: Death | None) -> None:
+    warnings.simplefilter("error")
+    from labelwright.graph import resume, run
+    from labelwright.tools import errors
+
+    armed: list[int] = []
+
+    def notify(event: dict[str, Any]) -> None:
+        if death and not armed and event["event"] == death.event:
+            if event.get("round", death.round) >= death.round:
+                armed.append(death.statements)
+
+    def step(_: str) -> None:
+        if armed:
+            armed[0] -= 1
+            if armed[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    connect = sqlite3.connect
+
+    def watched(*args: Any, **more: Any) -> sqlite3.Connection:
+        connection = connect(*args, **more)
+        connection.set_trace_callback(step)
+        return connection
+
+    sqlite3.connect = watched  # type: ignore[assignment]
+    try:
+        if (folder / "run.yaml").exists():
+            result = resume(folder, notify=notify)
+        else:
+            result = run(config, name=folder.name, runs=folder.parent, notify=notify)
+    except errors.LabelwrightError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(3)
+    sys.exit({"finished": 0, "stopped": 4, "waiting_for_people": 5}[result.status])

@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
@@ -170,18 +171,20 @@ class Endpoint:
 
     Attributes:
         config: What was configured.
-        chat: The langchain chat model, for ``bind_tools``.
         limit_name: Name under which the token limit is sent; negotiation may change it.
     """
 
     def __init__(self, config: EndpointConfig) -> None:
         self.config = config
-        self.chat = build_chat_model(config)
         self.limit_name: LimitName = config.limit_name
-        self._key = config.key()
         self._gate = threading.BoundedSemaphore(config.concurrency)
         params = {"temperature": 0, **config.params}
         self._params = {name: value for name, value in params.items() if value is not None}
+
+    @cached_property
+    def chat(self) -> BaseChatOpenAI:
+        """Made when the first request is: a quote needs neither a key nor the library."""
+        return build_chat_model(self.config)
 
     def send(
         self,
@@ -221,7 +224,7 @@ class Endpoint:
                 raise read_failure(
                     error,
                     where=f"model {self.config.model!r} at {self.config.url}",
-                    key=self._key,
+                    key=self.config.key(),
                     key_env=self.config.api_key_env,
                     timeout_s=self.config.timeout_s,
                 ) from None
@@ -229,7 +232,8 @@ class Endpoint:
 
     def close(self) -> None:
         """Close the connections."""
-        self.chat.http_client.close()  # type: ignore[union-attr]
+        if "chat" in self.__dict__:
+            self.chat.http_client.close()
 
     def __enter__(self) -> Endpoint:
         return self

@@ -186,7 +186,7 @@ def _drive(graph: Any, ctx: RunContext, control: RunControl, answer: Answer | No
 
 def _write_questions(folder: Path, payloads: list[dict[str, Any]]) -> None:
     lines = [
-        json.dumps({**question, "label": None, "labels": payload["labels"]}, ensure_ascii=False)
+        json.dumps({**question, "labels": payload["labels"]}, ensure_ascii=False)
         for payload in payloads
         for question in payload["questions"]
     ]
@@ -225,6 +225,9 @@ def _answers_from(folder: Path) -> Answer | None:
 def _listening(ledger: Ledger, control: RunControl) -> Iterator[None]:
     """Turn stop directives and signals into a drain at the next safe point."""
     done = threading.Event()
+    for directive in ledger.log.directives(pending=True):
+        if directive.kind == "stop":
+            ledger.log.acknowledge(directive.seq, "the run had ended by itself")
 
     def poll() -> None:
         while not done.wait(_POLL_S):

@@ -14,6 +14,7 @@ from ..tools.locking import hold
 from ..tools.pool import Pool
 from ..tools.prompts import PromptLibrary, packaged_prompts
 from ..tools.rows import Rows
+from ..tools.snapshot import stored_dim
 from .config import RunConfig, dump_config, load_config
 from .context import Notify, RunContext
 from .embedding_costs import charge_to
@@ -77,7 +78,8 @@ def open_run(
         ledger.caps = config.budget.caps()
         ledger.recover()
         embedder = build_embedder(config.embedder, charge=charge_to(ledger, config.embedder))
-        if config.embedder.kind == "openai" and config.embedder.dimensions is None:
+        dim = stored_dim(folder / "pool")
+        if dim is None and config.embedder.kind == "openai" and not config.embedder.dimensions:
             # A server's vectors have a length that only an answer tells.
             embedder.embed([config.task.name])
         pool = stack.enter_context(
@@ -85,7 +87,7 @@ def open_run(
                 config.pool,
                 folder / "pool",
                 fingerprint=embedder.fingerprint,
-                dim=embedder.dim,
+                dim=dim or embedder.dim,
             )
         )
         rows = stack.enter_context(Rows(folder / "pool" / ROWS_FILE))

@@ -4,6 +4,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,20 @@ CREATE TABLE IF NOT EXISTS items (
 """
 
 _DAMAGED = "Put the pool back from a copy, or remove its folder and ingest again."
+
+
+def stored_dim(path: Path) -> int | None:
+    """Number of components of the vectors of the pool in a folder, if there is one."""
+    file = path / "items.sqlite"
+    if not file.exists():
+        return None
+    with closing(sqlite3.connect(file)) as db:
+        try:
+            row = db.execute("SELECT value FROM meta WHERE name = 'dim'").fetchone()
+        except sqlite3.DatabaseError:
+            # Opening the pool says what is wrong with it.
+            return None
+    return int(row[0]) if row else None
 
 
 class Snapshot:

@@ -14,10 +14,14 @@ from ...tools.gates import Action, Gate, blocking, gates
 from ...tools.ledger import Decision
 from ...tools.plateau import Check, check, explain, next_dollars, sensitivity
 from ..context import RunContext
+from ..labelled import labelled_items
 from ..quality import audit_figures
 from ..state import Order, RunState
 from ..value import value
 from .select import pool_view
+
+PRICED_TEXTS = 200
+"""Texts whose prices stand for those of the rest."""
 
 
 def decide(state: RunState, runtime: Runtime[RunContext]) -> RunState:
@@ -55,6 +59,7 @@ def decide(state: RunState, runtime: Runtime[RunContext]) -> RunState:
             "round": state["round"],
             "stop": stop,
             "order": order,
+            "why": checked.why if checked else None,
             "explanation": evidence.get("explanation"),
         }
     )
@@ -76,6 +81,9 @@ def _hard_stop(ctx: RunContext, state: RunState) -> dict[str, str] | None:
     refused = [name for name in state["out_of_reach"] if name not in ctx.people]
     if refused:
         return {"reason": "cap", "detail": f"the caps no longer pay for {', '.join(refused)}"}
+    if _rest_is_next(ctx, state):
+        detail = "what is left of the cap is kept for a first vote on every other item"
+        return {"reason": "cap", "detail": detail}
     seconds = state["seconds"] + time.monotonic() - ctx.started
     if budget.wall_clock_s is not None and seconds >= budget.wall_clock_s:
         return {"reason": "cap", "detail": f"wall clock: {budget.wall_clock_s:g} s are used up"}
@@ -84,6 +92,25 @@ def _hard_stop(ctx: RunContext, state: RunState) -> dict[str, str] | None:
     if state["round"] >= ctx.config.stopping.max_rounds:
         return {"reason": "max_rounds", "detail": f"{state['round']} rounds, as configured"}
     return None
+
+
+def _rest_is_next(ctx: RunContext, state: RunState) -> bool:
+    """Whether another round like the last would use money that cheap votes on the rest need.
+
+    At most half of the cap is kept back: where a first vote is dear, training comes first.
+    """
+    left, cap = ctx.ledger.left(), ctx.ledger.caps.money
+    rounds = ctx.ledger.log.rounds()
+    if left is None or cap is None or not rounds:
+        return False
+    spent = [metrics["spent"] for _, metrics, _ in rounds]
+    last: int = spent[-1] - (spent[-2] if len(spent) > 1 else 0)
+    models = [voter.name for voter in ctx.voters if not voter.person]
+    first = ctx.annotators[models[min(state["lead"], len(models) - 1)]]
+    rest = len(ctx.pool) - len(labelled_items(ctx))
+    sample = ctx.pool.texts(ctx.pool.ids[:PRICED_TEXTS])
+    kept = round(float(first.expect(sample).mean()) * max(0, rest))
+    return left - last < min(kept, cap // 2)
 
 
 def _check(ctx: RunContext, rounds: list[tuple[int, Any, Any]], streak: int) -> Check:

@@ -76,7 +76,15 @@ def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
             },
         )
     )
-    ctx.notify({"event": "selected", "round": round_, "batch": len(chosen), "audit": len(audit)})
+    ctx.notify(
+        {
+            "event": "selected",
+            "round": round_,
+            "batch": len(chosen),
+            "audit": len(audit),
+            "recheck": len(rechecks),
+        }
+    )
     return {
         "step": state["step"] + 1,
         "round": round_,

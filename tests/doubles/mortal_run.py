@@ -74,6 +74,6 @@ def _work(config: Path, folder: Path, death: Death | None) -> None:
         else:
             result = run(config, name=folder.name, runs=folder.parent, notify=notify)
     except errors.LabelwrightError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(3)
     sys.exit({"finished": 0, "stopped": 4, "waiting_for_people": 5}[result.status])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from .store import Store, encode, now
+
+if TYPE_CHECKING:
+    # Looking at a run's money must not wait for numpy.
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class RunLog:
 
     def rounds(self) -> list[tuple[int, Any, NDArray[np.int32]]]:
         """(round, metrics, predictions on the stop set) of every closed round, in order."""
+        import numpy as np
+
         rows = self._store.rows("SELECT round, metrics, predictions FROM rounds ORDER BY round")
         return [
             (number, json.loads(metrics), np.frombuffer(predictions, "<i4").astype(np.int32))

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .ballot import Ballot, Verdict
+from .ballot import Ballot
 from .ensemble import Voter
 from .model import AgentModelConfig
+from .verdict import Verdict
 
 Action = Literal["accept", "re_ask", "escalate", "ask_person", "set_apart", "return"]
 """What becomes of a label. ``return``: nobody could be asked, the item goes back to the pool."""
@@ -88,6 +89,15 @@ class CriticConfig(BaseModel):
         20, ge=1, le=200, description="Disputed labels put before the model in a round."
     )
 
+    @model_validator(mode="after")
+    def _thresholds_in_order(self) -> Self:
+        if self.accept_at < self.set_apart_below:
+            raise ValueError(
+                f"accept_at ({self.accept_at:g}) is below set_apart_below "
+                f"({self.set_apart_below:g}): no label could be kept in between"
+            )
+        return self
+
 
 @dataclass(frozen=True)
 class Ruling:
@@ -153,6 +163,9 @@ def rule_on_labels(
             allowed -= 1
             why = f"failed {', '.join(failed)}" if failed else f"p_correct {p:.3f} too low"
             rulings[row] = _send_on(item, following, why, failed)
+        elif following is not None and p < config.set_apart_below:
+            reason = "too improbable, and this round may send no more labels on"
+            rulings[row] = Ruling(item, "return", reason, flags=failed)
         elif p >= config.set_apart_below:
             why = "nobody else to ask" if following is None else "no more may be sent on"
             reason = f"p_correct {p:.3f}, kept with that weight: {why}"

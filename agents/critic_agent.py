@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tools.money import to_usd
-from .ballot import Ballot, Verdict
+from .ballot import Ballot
 from .consult import clip, consult, opening_money, task_inputs
 from .critic import CriticConfig, Ruling
 from .critic_bench import PROPOSALS, Bench, Draft, Following, Proposal, Review
 from .desk import Desk
 from .ensemble import Voter
+from .verdict import Verdict
 
 AGENT, PURPOSE = "critic", "review labels"
 

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..tools.aggregation import NO_VOTE
 from ..tools.ledger import Consensus
-from .ballot import Ballot, Verdict
+from .ballot import Ballot
 from .consult import clip
 from .critic import CriticConfig, Ruling
 from .desk import Desk
 from .ensemble import Voter
+from .verdict import Verdict
 
 SENT_ON = frozenset(("re_ask", "escalate", "ask_person"))
 PROPOSALS = 3

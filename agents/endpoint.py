@@ -56,7 +56,9 @@ class EndpointConfig(BaseModel):
         description="Root of the API, usually ending in /v1; none: OPENAI_BASE_URL, else OpenAI.",
     )
     api_key_env: str = Field(
-        "OPENAI_API_KEY", description="Environment variable that holds the key."
+        "OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Environment variable that holds the key; never the key itself.",
     )
     azure_api_version: str | None = Field(
         None, description="Set for Azure's dated API; base_url is then the resource's address."
@@ -232,8 +234,9 @@ class Endpoint:
 
     def close(self) -> None:
         """Close the connections."""
-        if "chat" in self.__dict__:
-            self.chat.http_client.close()
+        client = self.chat.http_client if "chat" in self.__dict__ else None
+        if client is not None:
+            client.close()
 
     def __enter__(self) -> Endpoint:
         return self

@@ -111,12 +111,13 @@ def mix_by_rule(
             {"typiclust": rest / 2, "random": random_share + rest / 2},
             "predictions stand still: another strategy must not set them moving",
         )
-    if config.strategy is not None:
+    blind = view.proba is None or not view.labelled.any()
+    if config.strategy is not None and not (blind and config.strategy not in STUDENTLESS):
         shares = {config.strategy: rest, "random": random_share}
         if config.strategy == "random":
             shares = {"random": 1.0}
         return _mix(shares, "strategy is configured")
-    if view.proba is None or not view.labelled.any():
+    if blind:
         return _mix({"k_means": rest, "random": random_share}, "cold start: cover the clusters")
     auroc = error_auroc(view)
     if auroc is None or auroc < config.switch_at:

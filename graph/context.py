@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents.annotators import Annotator, HumanAnnotator, build_annotator
-from ..agents.ballot import Ballot, Panel, count_votes, learn_panel
+from ..agents.ballot import Ballot, count_votes
 from ..agents.desk import Desk
 from ..agents.ensemble import Voter, cascade, reference
+from ..agents.panel import Panel, learn_panel
 from ..tools.embedding import Embedder
 from ..tools.ledger import Ledger
 from ..tools.pool import Pool
@@ -188,7 +189,7 @@ class RunContext:
             self.ballot(ids),
             self.student_view(ids, fit) if ids else None,
             reference=target.name if target else None,
-            trusted=target.trusted if target else False,
+            gold=[voter.name for voter in self.voters if voter.trusted],
             classes=len(self.labels),
             prior_accuracy=critic.prior_accuracy,
             prior_strength=critic.prior_strength,

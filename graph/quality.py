@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..agents.ballot import Ballot, weigh
+from ..agents.ballot import Ballot
 from ..agents.ensemble import reference
+from ..agents.verdict import weigh
 from ..tools.aggregation import NO_VOTE
 from ..tools.audit import Interval, accuracy_interval
 from .context import RunContext
@@ -57,12 +58,12 @@ def audit_figures(ctx: RunContext, audited: int, fit: RoundFit | None) -> AuditF
         return AuditFigures(0, 0, 0, 0, nothing, "no audit has been answered yet")
     panel = ctx.panel(audited, fit)
     hidden = ballot.votes.copy()
-    hidden[:, ballot.annotators.index(target.name)] = NO_VOTE
+    hidden[:, [ballot.annotators.index(name) for name in panel.gold]] = NO_VOTE
     blind = Ballot(ballot.item_ids, ballot.annotators, hidden, ballot.answers)
     student = ctx.student_view(ids, fit)
     verdict = weigh(
         blind,
-        replace(panel, reference=None, trusted=False),
+        replace(panel, gold=()),
         student,
         classes=len(ctx.labels),
     )

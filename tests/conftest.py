@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from doubles.openai_server import OpenAIServer
+
 from labelwright.tools.prompts import PromptLibrary
 
 

@@ -24,13 +24,12 @@ from ..paid_call import CallRefused, request_key
 from ..structured import Asked as Answered
 from ..structured import StructuredChat
 from .annotator import Asked, Asking, Question
-from .settings import ChatAnnotatorConfig
+from .settings import TOKENS_OF_ANSWER, ChatAnnotatorConfig
 
 ONE, MANY = "annotator/classify", "annotator/classify_many"
 _FATAL = frozenset((401, 402, 403, 404))
 _OUT_OF_ORDER = frozenset((408, 429, *range(500, 600)))
 _FAILURES = 5
-_TOKENS_OF_ANSWER = {True: 48, False: 16}
 
 
 class ChatAnnotator:
@@ -119,7 +118,7 @@ class ChatAnnotator:
         empty = [Question("1", "", 0)] * self._config.items_per_request
         around = sum(wordpiece_counts([message.content for message in self._messages(empty)]))
         own = np.asarray(wordpiece_counts(texts), np.int64)
-        out = _TOKENS_OF_ANSWER[self._config.reasons]
+        out = TOKENS_OF_ANSWER[self._config.reasons]
         share = -(-around // self._config.items_per_request)
         return own + share, np.full(len(texts), out, np.int64)
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ...tools.money import Price
 from ..endpoint import EndpointConfig
 
+TOKENS_OF_ANSWER = {True: 48, False: 16}
+"""Completion tokens of one answer, with and without a reason."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.@:-]{0,79}$"
 
 
@@ -38,6 +40,16 @@ class ChatAnnotatorConfig(EndpointConfig):
     reasons: bool = Field(
         True, description="Ask for a short reason with each label; without, answers are cheaper."
     )
+
+    @model_validator(mode="after")
+    def _answer_fits(self) -> ChatAnnotatorConfig:
+        needed = self.items_per_request * TOKENS_OF_ANSWER[self.reasons]
+        if needed > self.max_output_tokens:
+            raise ValueError(
+                f"max_output_tokens is {self.max_output_tokens}, and {self.items_per_request} "
+                f"answers in one take about {needed}: every answer would be cut off, and paid"
+            )
+        return self
 
 
 class RecordedAnnotatorConfig(_Voter):

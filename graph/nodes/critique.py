@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
-from numpy.typing import NDArray
 
-from ...agents.ballot import Ballot, Panel, Verdict, weigh
+from ...agents.ballot import Ballot
 from ...agents.critic import Ruling, rule_on_labels
 from ...agents.critic_agent import Reviewed, review, same_voter
 from ...agents.ensemble import Ask, Voter, ask, distinct_voters, next_voter
+from ...agents.panel import Panel
+from ...agents.verdict import Verdict, gold_labels, weigh
 from ...tools.aggregation import NO_VOTE, effective_weights
 from ...tools.ledger import Consensus, Decision
 from ..checks import flagged_labels, flags_of_new
@@ -48,7 +49,7 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
             flags[item] = sorted({*flags.get(item, []), *failed})
     for item in state["recheck"]:
         flags.setdefault(item, ["noisy labels"])
-    gold = gold_votes(ballot, panel)
+    gold = gold_labels(ballot, panel) != NO_VOTE
     synthetic = np.asarray([item in state["intended"] for item in batch], bool)
     # A trusted vote that came later counts for more than what the model has said.
     done = set(state["settled"])
@@ -166,13 +167,6 @@ def _write_proposals(ctx: RunContext, state: RunState, reviewed: Reviewed) -> No
     ctx.notify({"event": "proposals", "round": state["round"], "proposals": proposals})
 
 
-def gold_votes(ballot: Ballot, panel: Panel) -> NDArray[np.bool_]:
-    """Items with a vote that is taken as gold, shape (n,)."""
-    if not panel.trusted or panel.reference is None:
-        return np.zeros(len(ballot.item_ids), bool)
-    return np.asarray(ballot.column(panel.reference) != NO_VOTE, np.bool_)
-
-
 def settle_labels(
     ctx: RunContext,
     step: int,
@@ -184,10 +178,10 @@ def settle_labels(
 ) -> None:
     """Write into the ledger every label that is accepted or set apart."""
     rows = {item: row for row, item in enumerate(ballot.item_ids)}
-    gold = gold_votes(ballot, panel)
+    gold = gold_labels(ballot, panel) != NO_VOTE
     # A model may be trusted as well, and stays a model.
     person = any(
-        settings.name == panel.reference and settings.kind in {"human", "recorded"}
+        settings.name in panel.gold and settings.kind in {"human", "recorded"}
         for settings in ctx.config.annotators
     )
     voters = distinct_voters(ballot)

@@ -13,9 +13,11 @@ from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 from numpy.typing import NDArray
 
-from ...agents.ballot import Ballot, Panel, Verdict, accuracy_after_vote, weigh
+from ...agents.ballot import Ballot
 from ...agents.critic import Ruling
 from ...agents.ensemble import Ask, ask, distinct_voters
+from ...agents.panel import Panel
+from ...agents.verdict import Verdict, accuracy_after_vote, weigh
 from ...tools.ledger import Consensus, Decision
 from ..context import RunContext
 from ..labelled import labelled_items

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from doubles.openai_server import OpenAIServer, Reply
+
 from labelwright.agents.desk import Desk
 from labelwright.agents.model import AgentModelConfig
 from labelwright.tools.ledger import Ledger

@@ -7,6 +7,8 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
 from labelwright.agents.answers import (
     Confidence,
     find_object,
@@ -15,7 +17,6 @@ from labelwright.agents.answers import (
     shape,
     split_items,
 )
-from pydantic import BaseModel, Field
 
 
 class One(BaseModel):

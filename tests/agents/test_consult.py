@@ -2,11 +2,12 @@
 
 from typing import Any, TypedDict
 
-from labelwright.agents.consult import clip, consult, opening_money
-from labelwright.tools.ledger import Call, Settlement
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel
+
+from labelwright.agents.consult import clip, consult, opening_money
+from labelwright.tools.ledger import Call, Settlement
 
 
 class Answer(BaseModel):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from doubles.openai_server import Reply
+
 from labelwright.agents.ballot import Ballot, Verdict
 from labelwright.agents.critic import CriticConfig, Ruling, rule_on_labels
 from labelwright.agents.critic_agent import disputed, review, same_voter

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from doubles.openai_server import OpenAIServer, Reply
+from langchain_core.messages import HumanMessage
+from pydantic import ValidationError
+
 from labelwright.agents.endpoint import Endpoint, EndpointConfig
 from labelwright.agents.wire import WireFailure, redact
 from labelwright.tools.errors import ConfigError
-from langchain_core.messages import HumanMessage
-from pydantic import ValidationError
 
 KEY = "hunter2-is-the-key"
 HELLO = [HumanMessage("hello")]

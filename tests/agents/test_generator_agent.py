@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from doubles.openai_server import Reply
+from pydantic import ValidationError
+
 from labelwright.agents.generator import GenerationConfig
 from labelwright.agents.generator_agent import Wanted, draw_attributes, write_items
-from pydantic import ValidationError
 
 NEW = [
     "je veux résilier mon abonnement zzz",

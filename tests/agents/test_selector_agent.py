@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from doubles.openai_server import Reply
+
 from labelwright.agents.selector import Mix, PoolView, SelectionConfig, fill_batch
 from labelwright.agents.selector_agent import choose_mix, with_random
 from labelwright.tools.ledger import Call, Settlement

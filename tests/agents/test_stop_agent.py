@@ -2,6 +2,7 @@
 
 import pytest
 from doubles.openai_server import Reply
+
 from labelwright.agents.critic import CriticConfig
 from labelwright.agents.stop_agent import Explanation, explain_stop, numbers
 from labelwright.tools.gates import Gate

@@ -6,6 +6,8 @@ from typing import Literal
 
 import pytest
 from doubles.openai_server import OpenAIServer, Reply, mode_of, obedient
+from pydantic import BaseModel
+
 from labelwright.agents.answers import shape
 from labelwright.agents.endpoint import Endpoint, EndpointConfig
 from labelwright.agents.paid_call import CallRefused, RetryPolicy, request_key
@@ -13,7 +15,6 @@ from labelwright.agents.structured import LADDER, StructuredChat
 from labelwright.tools.errors import EndpointError
 from labelwright.tools.ledger import Call, Ledger, Vote
 from labelwright.tools.prompts import Message
-from pydantic import BaseModel
 
 ASKED = [Message("system", "Label."), Message("user", "cheap pills")]
 

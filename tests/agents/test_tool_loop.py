@@ -4,16 +4,17 @@ from typing import Literal, TypedDict
 
 import pytest
 from doubles.openai_server import OpenAIServer, Reply, replies
+from langchain_core.tools import StructuredTool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from pydantic import BaseModel
+
 from labelwright.agents.endpoint import Endpoint, EndpointConfig
 from labelwright.agents.paid_call import CallStopped, RetryPolicy
 from labelwright.agents.tool_loop import Limits, run_tool_agent
 from labelwright.tools.errors import EndpointError
 from labelwright.tools.ledger import Caps, Ledger
 from labelwright.tools.prompts import Message
-from langchain_core.tools import StructuredTool
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import START, StateGraph
-from pydantic import BaseModel
 
 ASKED = [Message("system", "Select."), Message("user", "Round 1.")]
 

@@ -50,9 +50,9 @@ def _work(config: Path, folder: Path, death: Death | None) -> None:
     armed: list[int] = []
 
     def notify(event: dict[str, Any]) -> None:
-        if death and not armed and event["event"] == death.event:
-            if event.get("round", death.round) >= death.round:
-                armed.append(death.statements)
+        met = death and not armed and event["event"] == death.event
+        if death and met and event.get("round", death.round) >= death.round:
+            armed.append(death.statements)
 
     def step(_: str) -> None:
         if armed:

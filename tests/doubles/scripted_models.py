@@ -77,17 +77,18 @@ class Models:
 
     def label(self, model: str, item: str) -> str:
         """What a model says of an item, whenever it is asked."""
-        truth = self.truth.get(item) or dict(self._known())[item]
-        if item in self.truth and wobble(model, item) >= self.accuracy[model]:
+        truth = self.truth.get(item) or dict(self.written)[item]
+        if item in self.texts and wobble(model, item) >= self.accuracy[model]:
             others = [label for label in self.labels if label != truth]
             return others[int(wobble(item) * len(others))]
-        return dict(self.written).get(item, truth)
+        return truth
 
     def charged(self, server: OpenAIServer) -> int:
         """Nanodollars of all answers that could reach the client."""
         lost = {id(request) for request in self.lost}
         return sum(
-            PRICES[s.request["model"]][0] * s.tokens_in + PRICES[s.request["model"]][1] * s.tokens_out
+            PRICES[s.request["model"]][0] * s.tokens_in
+            + PRICES[s.request["model"]][1] * s.tokens_out
             for s in server.chats
             if id(s.request) not in lost
         )

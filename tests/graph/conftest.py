@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+
 from labelwright.graph.config import RunConfig, parse_config
 from labelwright.tools.ledger import Ledger
 
@@ -21,7 +22,21 @@ WORDS = {
     "shipping": "parcel delivery courier address late package tracking arrived box customs",
     "praise": "great thanks love wonderful happy excellent friendly best recommend perfect",
 }
-FILLERS = "the my your please today again when after it very with from about".split()
+FILLERS = [
+    "the",
+    "my",
+    "your",
+    "please",
+    "today",
+    "again",
+    "when",
+    "after",
+    "it",
+    "very",
+    "with",
+    "from",
+    "about",
+]
 TIERS = {"cheap": (0.75, 0.001), "middle": (0.9, 0.005), "strong": (0.97, 0.02)}
 """Accuracy of each recorded annotator, and its price for one label in USD."""
 

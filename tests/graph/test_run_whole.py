@@ -1,4 +1,4 @@
-"""Whole runs without a model: three recorded tiers, every kind of end, the same result each time."""
+"""Whole runs without a model: every kind of end, and the same result each time."""
 
 import csv
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from labelwright.graph import resume, run
 from labelwright.tools.money import to_nano
 from labelwright.tools.student_file import load

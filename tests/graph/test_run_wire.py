@@ -5,6 +5,7 @@ import json
 import pytest
 from doubles.openai_server import Reply
 from doubles.scripted_models import Models, usd
+
 from labelwright.graph import resume, run
 from labelwright.tools.errors import EndpointError
 from labelwright.tools.money import to_nano
@@ -72,13 +73,13 @@ def test_it_completes_whatever_the_endpoint_does(
 
     def fault(model, item, before):
         kind = int(item[1:]) % 24
-        if model != "weak" or before or kind not in wrong or kind == 2 and 2 in met:
+        if model != "weak" or before or kind not in wrong or (kind == 2 and 2 in met):
             return None
         met.add(kind)
         return wrong[kind]
 
     models.fault = fault
-    annotators = [chat("weak", 1, timeout_s=5), chat("solid", 2)]
+    annotators = [chat("weak", 1, timeout_s=3), chat("solid", 2)]
     agent = chat("agent", max_output_tokens=300, usd_per_decision=1)
     config = corpus.config(
         annotators=annotators,
@@ -113,9 +114,7 @@ def test_it_completes_whatever_the_endpoint_does(
     assert all(end["failure"] is None for end in ends)
 
 
-def test_a_class_that_is_missing_is_written_for(
-    new_corpus, chat, openai_server, outcome, tmp_path
-):
+def test_a_class_that_is_missing_is_written_for(new_corpus, chat, openai_server, outcome, tmp_path):
     corpus = new_corpus(120, duplicates=2, rare=0.0)
     written = [
         (f"{word} {word} what a {thing} you people have", "praise")

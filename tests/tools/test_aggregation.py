@@ -4,6 +4,7 @@ from cleanlab.multiannotator import get_label_quality_multiannotator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from labelwright.tools.aggregation import (
     crowdlab,
     effective_weights,

@@ -3,6 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import binom, binomtest
+from sklearn.metrics import f1_score, precision_recall_fscore_support
+
 from labelwright.tools.audit import (
     accuracy_interval,
     audited_rho,
@@ -14,8 +17,6 @@ from labelwright.tools.audit import (
     stratified_interval,
     upper_bound,
 )
-from scipy.stats import binom, binomtest
-from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 
 @settings(deadline=None)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelwright.tools.calibration import apply_calibration, calibration_error, fit_calibration
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+
+from labelwright.tools.calibration import apply_calibration, calibration_error, fit_calibration
 
 
 def overconfident(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:

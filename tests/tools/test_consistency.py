@@ -9,6 +9,8 @@ from cleanlab.multiannotator import get_active_learning_scores
 from cleanlab.rank import get_normalized_margin_for_each_label
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics.pairwise import cosine_similarity
+
 from labelwright.tools import consistency
 from labelwright.tools.aggregation import crowdlab
 from labelwright.tools.consistency import (
@@ -17,7 +19,6 @@ from labelwright.tools.consistency import (
     neighbour_disagreement,
     normalised_margin,
 )
-from sklearn.metrics.pairwise import cosine_similarity
 
 
 def noisy(

@@ -2,6 +2,8 @@ import hashlib
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from labelwright.tools.embedding import (
     EmbedderConfig,
     build_embedder,
@@ -10,7 +12,6 @@ from labelwright.tools.embedding import (
     wordpiece_counts,
 )
 from labelwright.tools.errors import ConfigError, EmbeddingError
-from pydantic import ValidationError
 
 TEXTS = [
     "My card has not arrived yet",

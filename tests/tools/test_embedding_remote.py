@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+
 from labelwright.tools.embedding import EmbedderConfig, RequestFailed, build_embedder
 from labelwright.tools.embedding.remote import RemoteEmbedder
 from labelwright.tools.errors import EmbeddingError, EndpointError

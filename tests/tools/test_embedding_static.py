@@ -2,6 +2,7 @@ import os
 
 import numpy as np
 import pytest
+
 from labelwright.tools.embedding import EmbedderConfig, build_embedder, static
 from labelwright.tools.embedding.wordpiece import tokenizer
 

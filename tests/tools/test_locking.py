@@ -5,6 +5,7 @@ import sys
 import threading
 
 import pytest
+
 from labelwright.tools.errors import LockedError
 from labelwright.tools.locking import hold
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from labelwright.tools import near_duplicates as module
 from labelwright.tools.near_duplicates import near_duplicates
 

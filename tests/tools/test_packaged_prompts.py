@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from labelwright.tools.prompts import PromptLibrary, fenced, packaged_prompts
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

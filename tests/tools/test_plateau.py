@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+
 from labelwright.tools.money import to_nano
 from labelwright.tools.plateau import (
     Check,
@@ -17,9 +21,6 @@ from labelwright.tools.plateau import (
     simulate,
     value_of_accuracy,
 )
-from pydantic import ValidationError
-from sklearn.datasets import make_classification
-from sklearn.linear_model import LogisticRegression
 
 USD = 1_000_000_000
 

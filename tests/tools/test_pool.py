@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from labelwright.tools.errors import LockedError, PoolError
 from labelwright.tools.pool import Pool, PoolConfig
-from pydantic import ValidationError
 
 DIM = 16
 

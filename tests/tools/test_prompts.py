@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from labelwright.tools.errors import PromptError
 from labelwright.tools.prompts import Message, PromptLibrary, fenced, packaged_prompts
 

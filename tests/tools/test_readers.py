@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from labelwright.tools.errors import DataError
 from labelwright.tools.readers import DataConfig, ReadReport, Rejected, Row, read_rows
 from labelwright.tools.task import LabelConfig, TaskConfig
-from pydantic import ValidationError
 
 LABELS = [LabelConfig(name="Spam"), LabelConfig(name="ham")]
 

@@ -23,18 +23,15 @@ GATE = Gate("label_noise", False, "4 of 9 audited labels wrong", "relabel", waiv
 VOID = {"br", "link", "meta"}
 
 
-def made_summary(
-    labels=LABELS, rounds=9, window_cost=0.06, sweep=True, audit=True
-) -> dict[str, Any]:
+def made_summary(labels=LABELS, rounds=9, window_cost=0.06, sweep=True, audit=True):
     """A run as the rule sees it: predictions that settle, money that does not."""
     rng = np.random.default_rng(7)
     config = StoppingConfig(stop_set_size=400)
     value = 30 * NANO
     history: list[np.ndarray] = []
-    money: list[int] = []
     curve: list[dict[str, Any]] = []
-    checks = []
-    streak = 0
+    money: list[int] = []
+    checks, streak = [], 0
     for number in range(1, rounds + 1):
         last = history[-1] if history else rng.integers(len(labels), size=400)
         moved = rng.random(400) < 0.5 / number**2.2

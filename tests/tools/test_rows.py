@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from labelwright.tools.errors import DataError
 from labelwright.tools.gold import Gold
 from labelwright.tools.readers import DataConfig, Rejected, Row, read_rows

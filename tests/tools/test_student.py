@@ -7,11 +7,12 @@ import pytest
 import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
 from labelwright.tools import student as student_module
 from labelwright.tools.errors import DataError
 from labelwright.tools.student import StudentConfig, fit
 from labelwright.tools.student_file import load, save
-from sklearn.linear_model import LogisticRegression
 
 NAMES = ("a", "b", "c", "d")
 CONFIG = StudentConfig()

@@ -1,7 +1,8 @@
 import pytest
+from pydantic import ValidationError
+
 from labelwright.tools.errors import ConfigError, DataError
 from labelwright.tools.task import LabelConfig, TaskConfig, render_text, template_fields
-from pydantic import ValidationError
 
 
 def task(*names: str, **values: str) -> TaskConfig:

@@ -1,0 +1,104 @@
+"""The verdict on an item: its most probable label, and how probably that is correct."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tools.aggregation import NO_VOTE
+from ..tools.calibration import apply_calibration
+from .ballot import Ballot
+from .panel import Panel, posterior_of
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the votes on some items add up to.
+
+    Attributes:
+        label: Most probable class, shape (n,).
+        p_correct: Probability that it is correct, shape (n,).
+        calibrated: Whether the probability was fitted on audited items, shape (n,).
+        posterior: Before calibration, shape (n, K).
+    """
+
+    label: NDArray[np.int64]
+    p_correct: NDArray[np.float64]
+    calibrated: NDArray[np.bool_]
+    posterior: NDArray[np.float64]
+
+
+def weigh(
+    ballot: Ballot,
+    panel: Panel,
+    student: NDArray[np.float64] | None,
+    *,
+    classes: int,
+) -> Verdict:
+    """Add the votes up; a trusted vote decides alone.
+
+    Args:
+        ballot: Votes on n items.
+        panel: What is known of the annotators, in the ballot's order.
+        student: Probabilities of a student that has not seen the item, shape (n, K).
+        classes: K.
+    """
+    votes = ballot.votes
+    posterior = posterior_of(votes, panel, classes, student)
+    label = posterior.argmax(axis=1)
+    p_correct = posterior.max(axis=1)
+    calibrated = np.zeros(len(votes), bool)
+    patterns, members = np.unique(votes != NO_VOTE, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        calibration = panel.calibrations.get(tuple(pattern.tolist()))
+        if calibration is not None:
+            rows = members.reshape(-1) == number
+            p_correct[rows] = apply_calibration(calibration, p_correct[rows])
+            calibrated |= rows & bool(panel.gold)
+    p_correct = np.minimum(p_correct, panel.ceiling)
+    gold = gold_labels(ballot, panel)
+    known = gold != NO_VOTE
+    label[known], p_correct[known], calibrated[known] = gold[known], 1.0, True
+    return Verdict(label, p_correct, calibrated, posterior)
+
+
+def gold_labels(ballot: Ballot, panel: Panel) -> NDArray[np.int64]:
+    """Labels that are true by configuration, ``NO_VOTE`` elsewhere, shape (n,).
+
+    Where trusted annotators differ, the last of the cascade has the say.
+    """
+    gold = np.full(len(ballot.item_ids), NO_VOTE, np.int64)
+    for name in ballot.annotators:
+        if name in panel.gold:
+            column = ballot.column(name)
+            gold = np.where(column != NO_VOTE, column, gold)
+    return gold
+
+
+def accuracy_after_vote(
+    posterior: NDArray[np.float64], reliability: float, *, trusted: bool = False
+) -> NDArray[np.float64]:
+    """Expected accuracy of the best label after one more vote, shape (n,).
+
+    The sum over the K answers ``v`` that may come of the largest joint probability:
+    ``sum_v max(pi_v r, max_{k != v} pi_k (1 - r) / (K - 1))`` (one-step value of information).
+
+    Args:
+        posterior: Belief before the vote, shape (n, K).
+        reliability: Probability ``r`` that the annotator is right.
+        trusted: Its label is taken as gold, so that the accuracy after it is 1.
+    """
+    n, classes = posterior.shape
+    if trusted:
+        return np.ones(n)
+    wrong = (1.0 - reliability) / (classes - 1)
+    order = np.sort(posterior, axis=1)
+    top, second = order[:, -1:], order[:, -2:-1]
+    best_other = np.where(posterior == top, second, top)
+    # Two equal maxima: the best other one is the maximum itself.
+    best_other = np.where((posterior == top) & (second == top), top, best_other)
+    return np.asarray(
+        np.maximum(posterior * reliability, best_other * wrong).sum(axis=1), np.float64
+    )

@@ -21,7 +21,8 @@ from .model import AgentModelConfig
 from .verdict import Verdict
 
 Action = Literal["accept", "re_ask", "escalate", "ask_person", "set_apart", "return"]
-"""What becomes of a label. ``return``: nobody could be asked, the item goes back to the pool."""
+"""What becomes of a label. ``return``: somebody else would have to be asked and can not be in this
+round; the item goes back to the pool."""
 
 
 class CriticConfig(BaseModel):

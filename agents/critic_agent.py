@@ -135,8 +135,8 @@ def disputed(
     """Rows to be reviewed: those in dispute, then the least probable of the accepted.
 
     Returns:
-        At most ``limit`` rows; none where nothing is in dispute. Items that nobody could be asked
-        about have nothing to review.
+        At most ``limit`` rows; none where nothing is in dispute. Items that go back to the pool
+        have nothing to review.
     """
     order = np.argsort(verdict.p_correct, kind="stable").tolist()
     open_rows = [row for row in order if not fixed[row] and rulings[row].action != "return"]

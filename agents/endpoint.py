@@ -11,7 +11,6 @@ import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
@@ -180,13 +179,23 @@ class Endpoint:
         self.config = config
         self.limit_name: LimitName = config.limit_name
         self._gate = threading.BoundedSemaphore(config.concurrency)
+        self._building = threading.Lock()
+        self._chat: BaseChatOpenAI | None = None
         params = {"temperature": 0, **config.params}
         self._params = {name: value for name, value in params.items() if value is not None}
 
-    @cached_property
+    @property
     def chat(self) -> BaseChatOpenAI:
-        """Made when the first request is: a quote needs neither a key nor the library."""
-        return build_chat_model(self.config)
+        """Made when the first request is: a quote needs neither a key nor the library.
+
+        Raises:
+            ConfigError: The key is missing.
+        """
+        # Threads begin together where a ledger has made the probes needless; one is to build it.
+        with self._building:
+            if self._chat is None:
+                self._chat = build_chat_model(self.config)
+            return self._chat
 
     def send(
         self,
@@ -205,8 +214,10 @@ class Endpoint:
             limit: Most completion tokens; the configured number without.
 
         Raises:
+            ConfigError: The key is missing; nothing was sent.
             WireFailure: No usable answer came.
         """
+        chat = model or self.chat
         # In extra_body: the SDK would walk and re-validate each of these at every call, and turn
         # a truncated answer into an exception without its usage.
         extra = {
@@ -216,7 +227,7 @@ class Endpoint:
         }
         with self._gate:
             try:
-                message = (model or self.chat).invoke(list(messages), extra_body=extra)
+                message = chat.invoke(list(messages), extra_body=extra)
             except ValidationError as error:
                 # The model wrote tool arguments that langchain can not represent: an answer that
                 # was charged and says nothing, not a broken endpoint.
@@ -234,9 +245,8 @@ class Endpoint:
 
     def close(self) -> None:
         """Close the connections."""
-        client = self.chat.http_client if "chat" in self.__dict__ else None
-        if client is not None:
-            client.close()
+        if self._chat is not None and self._chat.http_client is not None:
+            self._chat.http_client.close()
 
     def __enter__(self) -> Endpoint:
         return self

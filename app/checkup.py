@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..tools.embedding.wordpiece import MODEL, TOKENIZER, manifest, read_checked
 from ..tools.errors import LabelwrightError
@@ -128,16 +128,7 @@ def _keys(config: RunConfig) -> Iterator[Finding]:
     """For each variable that an endpoint takes its key from: is it set?"""
     users: dict[str, list[str]] = defaultdict(list)
     needed: set[str] = set()
-    endpoints: list[tuple[str, Any]] = [
-        *((a.name, a) for a in config.annotators if a.kind == "chat"),
-        ("selector", config.selection.model),
-        ("critic", config.critic.model),
-        ("generator", config.generation.model if config.generation.enabled else None),
-        ("embedder", config.embedder if config.embedder.kind == "openai" else None),
-    ]
-    for who, endpoint in endpoints:
-        if endpoint is None:
-            continue
+    for who, endpoint in config.endpoints():
         users[endpoint.api_key_env].append(who)
         try:
             endpoint.key()

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..agents.annotators.settings import AnnotatorConfig
 from ..agents.critic import CriticConfig
+from ..agents.endpoint import EndpointConfig
 from ..agents.generator import GenerationConfig
 from ..agents.selector import SelectionConfig
 from ..agents.wire import redact
@@ -100,6 +101,23 @@ class RunConfig(BaseModel):
                 "{kind: embedded, name: embedded} to label what people do not reach"
             )
         return self
+
+    def endpoints(self) -> list[tuple[str, EndpointConfig | EmbedderConfig]]:
+        """Every endpoint that a run may send requests to, with the name of who uses it."""
+        used: list[tuple[str, EndpointConfig | EmbedderConfig]] = [
+            (annotator.name, annotator)
+            for annotator in self.annotators
+            if isinstance(annotator, EndpointConfig)
+        ]
+        agents = {
+            "selector": self.selection.model,
+            "critic": self.critic.model,
+            "generator": self.generation.model if self.generation.enabled else None,
+        }
+        used += [(name, model) for name, model in agents.items() if model is not None]
+        if self.embedder.kind == "openai":
+            used.append(("embedder", self.embedder))
+        return used
 
 
 class _Loader(yaml.SafeLoader):

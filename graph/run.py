@@ -27,7 +27,14 @@ from .config import RunConfig, load_config
 from .context import Notify, RunContext
 from .deliver import deliver, write_summary
 from .nodes.ask_human import check_answers
-from .session import CHECKPOINT_FILE, CONFIG_FILE, LEDGER_FILE, create_run, open_run
+from .session import (
+    CHECKPOINT_FILE,
+    CONFIG_FILE,
+    LEDGER_FILE,
+    check_keys,
+    create_run,
+    open_run,
+)
 from .state import START, RunState
 from .summary import summarise
 
@@ -161,6 +168,7 @@ def _drive(graph: Any, ctx: RunContext, control: RunControl, answer: Answer | No
     # Not by ``begun.next``: it is empty, too, where a kill came between a node and its checkpoint.
     if begun.values.get("go") == "end":
         return "finished"
+    check_keys(ctx.config)
     given: Any = None if begun.values else START
     pending = {i.id: i.value for task in begun.tasks for i in task.interrupts}
     while True:

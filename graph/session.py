@@ -30,12 +30,13 @@ def create_run(config: RunConfig, folder: Path) -> None:
     """Make a run's folder: the resolved configuration, and the prompts that it is pinned to.
 
     Raises:
-        ConfigError: The folder holds a run already.
+        ConfigError: The folder holds a run already, or an endpoint's key is missing.
     """
     if (folder / CONFIG_FILE).exists():
         raise ConfigError(
             f"{folder}: holds a run already; resume it, or choose another name for the new one."
         )
+    check_keys(config)
     folder.mkdir(parents=True, exist_ok=True)
     folders = [config.prompts] if config.prompts else []
     library = PromptLibrary([*folders, packaged_prompts()])
@@ -51,6 +52,22 @@ def create_run(config: RunConfig, folder: Path) -> None:
         encoding="utf-8",
     )
     partial.replace(folder / CONFIG_FILE)
+
+
+def check_keys(config: RunConfig) -> None:
+    """See that every endpoint finds its key, before a text is read or a request paid.
+
+    Raises:
+        ConfigError: Names who needs a key and the variable that is not set, all of them at once.
+    """
+    missing = []
+    for who, endpoint in config.endpoints():
+        try:
+            endpoint.key()
+        except ConfigError as error:
+            missing.append(f"{who}: {error}")
+    if missing:
+        raise ConfigError("\n".join(missing))
 
 
 @contextmanager

@@ -64,8 +64,8 @@ def picture(summary: Mapping[str, Any]) -> str:
     return _PAGE.format(
         title=f"labelwright demo: {labels['texts']} messages, 8 classes, {usd(money['spent_usd'])}",
         subtitle=f"{labels['accepted']} labelled, {percent(gold['accuracy']['estimate'])} of them "
-        f"right by gold labels that no agent sees, {labels['set_apart']} set apart. No "
-        "language model took part.",
+        f"right; {labels['by_source']['person']} are the reviewer's, who reads them off the corpus. "
+        f"{labels['set_apart']} set apart. No language model took part.",
         learning=_sized(str(learning)),
         evidence=_sized(str(evidence)),
         legend="".join(

@@ -283,7 +283,7 @@ def test_the_picture_is_whole_and_needs_nothing_from_outside() -> None:
 UNWANTED = {
     "an absolute path of somebody's machine": r"(?<![\w.~:/}])/(?:home|root|Users|work|mnt)/\w",
     "a package index": r"\b(?:test\.)?pypi\.(?:org|python\.org)|--index-url|pythonhosted",
-    "a key": r"\bsk-[A-Za-z0-9_-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY",
+    "a key": r"\bsk-(?:proj-)?[A-Za-z0-9_]{32,}|-----BEGIN [A-Z ]*PRIVATE KEY",
     "a conflict": r"^(?:<{7}|>{7}) ",
 }
 

@@ -110,7 +110,7 @@ def _rest_is_next(ctx: RunContext, state: RunState) -> bool:
     rest = len(ctx.pool) - len(labelled_items(ctx))
     sample = ctx.pool.texts(ctx.pool.ids[:PRICED_TEXTS])
     kept = round(float(first.expect(sample).mean()) * max(0, rest))
-    return left - last < min(kept, cap // 2)
+    return kept > 0 and left - last < min(kept, cap // 2)
 
 
 def _check(ctx: RunContext, rounds: list[tuple[int, Any, Any]], streak: int) -> Check:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from doubles.openai_server import OpenAIServer, Reply, mode_of, obedient
+from pydantic import ValidationError
 
 from labelwright.agents.annotators import Asking, Question
 from labelwright.agents.annotators.chat import ChatAnnotator
 from labelwright.agents.annotators.settings import ChatAnnotatorConfig
 from labelwright.agents.paid_call import CallStopped
-from labelwright.tools.errors import EndpointError
+from labelwright.tools.errors import ConfigError, EndpointError
 from labelwright.tools.ledger import Caps, Ledger
 from labelwright.tools.prompts import PromptLibrary, packaged_prompts
 from labelwright.tools.task import TaskConfig
@@ -199,7 +200,7 @@ def test_each_item_of_a_batch_is_judged_by_itself(server, ledger, build):
 
 
 def test_a_truncated_batch_has_no_votes(server, ledger, build):
-    annotator = build(ledger, items_per_request=3, max_output_tokens=16)
+    annotator = build(ledger, items_per_request=3, max_output_tokens=3 * 48)
     server.script = lambda request: (
         Reply('{"answers": [' + "x" * 999) if texts_of(request) else obedient(request)
     )
@@ -207,6 +208,35 @@ def test_a_truncated_batch_has_no_votes(server, ledger, build):
     assert (asked.votes, asked.invalid) == (0, 3)
     assert {v.invalid for v in ledger.votes.all()} == {"truncated"}
     assert ledger.balance().committed == charged(server)
+
+
+@pytest.mark.parametrize(
+    ("size", "reasons", "needed"), [(1, True, 48), (4, True, 192), (1, False, 16), (4, False, 64)]
+)
+def test_answers_that_can_not_fit_into_the_limit_are_refused_before_they_are_paid(
+    ledger, build, size, reasons, needed
+):
+    asked = {"items_per_request": size, "reasons": reasons}
+    build(ledger, **asked, max_output_tokens=needed)
+    with pytest.raises(ValidationError, match="max_output_tokens") as caught:
+        build(ledger, **asked, max_output_tokens=needed - 1)
+    if size > 1:
+        assert f"{size} answers in one take about {needed}" in str(caught.value)
+
+
+def test_what_is_expected_can_be_said_without_a_key(ledger, monkeypatch):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    config = ChatAnnotatorConfig(kind="chat", name="m", model="m", price={"in": 1, "out": 2})
+    annotator = ChatAnnotator(config, TASK, PROMPTS, ledger, lambda: False)
+    try:
+        assert (annotator.expect(["ham a", "spam b"]) > 0).all()
+        assert "ham a" in annotator.example("ham a")[-1].content
+        with pytest.raises(ConfigError, match="OPENAI_API_KEY is not set"):
+            ask(annotator, ledger, questions("ham a"))
+    finally:
+        annotator.close()
+    assert ledger.votes.count() == 0
 
 
 @pytest.mark.parametrize("size", [1, 2])

@@ -1,13 +1,16 @@
 """The critic agent with a scripted model over HTTP."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from doubles.openai_server import Reply
 
-from labelwright.agents.ballot import Ballot, Verdict
+from labelwright.agents.ballot import Ballot
 from labelwright.agents.critic import CriticConfig, Ruling, rule_on_labels
 from labelwright.agents.critic_agent import disputed, review, same_voter
 from labelwright.agents.ensemble import Voter, next_voter
+from labelwright.agents.verdict import Verdict
 from labelwright.tools.ledger import Consensus
 
 CHEAP = Voter("cheap", 1, False, False, True)
@@ -115,6 +118,8 @@ def test_what_is_disputed(go, verdict):
     gold = np.arange(7) == 4
     assert disputed(rulings, verdict, gold, 20) == [5, 3, 2, 1, 6, 0]
     assert disputed(rulings, verdict, gold, 2) == [5, 3]
+    returned = [replace(r, action="return") if r.item_id == "i02" else r for r in rulings]
+    assert disputed(returned, verdict, gold, 20) == [5, 3, 1, 6, 0]
     plain = [Ruling(r.item_id, "accept", "") for r in rulings]
     assert disputed(plain, verdict, gold, 20) == []
 

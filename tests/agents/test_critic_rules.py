@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from labelwright.agents.ballot import Ballot, Verdict
+from labelwright.agents.ballot import Ballot
 from labelwright.agents.critic import CriticConfig, rule_on_labels
 from labelwright.agents.ensemble import Voter
+from labelwright.agents.panel import ENOUGH
+from labelwright.agents.verdict import Verdict
 
 LABELS = ("spam", "ham")
 CHEAP = Voter("cheap", 1, False, False, True)
@@ -89,6 +92,17 @@ def test_the_least_probable_are_sent_on_first():
     assert ruled[0].reason.endswith("no more may be sent on")  # not: nobody else to ask
 
 
+def test_an_improbable_label_that_can_still_be_sent_on_waits_for_a_later_round():
+    p = [0.3, 0.2, 0.45, 0.5, 0.49]
+    following = [(STRONG, 0), (STRONG, 0), (STRONG, 0), (STRONG, 0), None]
+    ruled = rule(p, following=following, allowed=1, flags={"i0": ["confident learning"]})
+    # It is neither kept nor given up: only the least probable one fits into this round's share.
+    assert [r.action for r in ruled] == ["return", "escalate", "return", "accept", "set_apart"]
+    assert ruled[0].annotator is None
+    assert "this round may send no more" in ruled[0].reason
+    assert ruled[0].flags == ("confident learning",)
+
+
 def test_a_trusted_label_is_never_doubted():
     (ruling,) = rule([0.1], flags={"i0": ["x"]}, following=(STRONG, 0), gold=[0])
     assert ruling.action == "accept"
@@ -143,6 +157,23 @@ def test_every_item_has_one_ruling_that_can_be_carried_out(items, allowed, follo
     for ruling, (p_correct, vote, flagged, _) in zip(ruled, items, strict=True):
         if vote == 0 and p_correct >= 0.8 and not flagged:
             assert ruling.action == "accept"
-        if ruling.action == "return":
-            assert vote < 0
+        if ruling.action == "return" and vote < 0:
             assert following is None
+        elif ruling.action == "return":
+            assert p_correct < 0.5
+            assert following is not None
+            assert sum(r in sent for r in voted) == allowed
+        if ruling.action == "set_apart":
+            assert following is None
+
+
+def test_the_thresholds_are_in_order():
+    assert CriticConfig(accept_at=0.6, set_apart_below=0.6).accept_at == 0.6
+    with pytest.raises(
+        ValidationError, match=r"accept_at \(0.4\) is below set_apart_below \(0.5\)"
+    ):
+        CriticConfig(accept_at=0.4)
+
+
+def test_the_first_audit_is_large_enough_to_fit_the_students_weight():
+    assert CriticConfig().audit_first == ENOUGH == 30

@@ -171,10 +171,33 @@ def test_tool_arguments_that_are_no_object_are_an_answer(openai_server):
     assert answer.tokens_out is None
 
 
-def test_openai_itself_needs_a_key(monkeypatch):
+def test_openai_itself_needs_a_key_when_it_is_asked_and_not_before(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
-    with pytest.raises(ConfigError, match="OPENAI_API_KEY is not set"):
-        Endpoint(EndpointConfig(model="m", price={"in": 1, "out": 1}))
+    config = EndpointConfig(model="m", price={"in": 1, "out": 1})
+    with Endpoint(config) as endpoint:
+        for asked in (config.key, lambda: endpoint.chat, lambda: endpoint.send(HELLO)):
+            with pytest.raises(ConfigError, match="OPENAI_API_KEY is not set"):
+                asked()
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        assert endpoint.chat.openai_api_key.get_secret_value() == KEY
+
+
+def test_an_endpoint_that_was_never_asked_can_be_closed(openai_server):
+    Endpoint(configured(openai_server.url)).close()
+
+
+def test_threads_that_begin_together_share_one_chat_model(openai_server):
+    with (
+        Endpoint(configured(openai_server.url)) as endpoint,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        start = threading.Barrier(8)
+
+        def chat(_):
+            start.wait(timeout=10)
+            return endpoint.chat
+
+        assert len({id(model) for model in pool.map(chat, range(8))}) == 1
 
 
 def test_a_local_server_needs_none(openai_server, monkeypatch):
@@ -193,6 +216,9 @@ def test_an_unknown_price_is_refused():
     [
         ("params", {"n": 3}, "can not set n"),
         ("params", {"max_tokens": 3}, "can not set max_tokens"),
+        ("api_key_env", "sk-proj-1234", "pattern"),
+        ("api_key_env", "MY KEY", "pattern"),
+        ("api_key_env", "", "pattern"),
         ("base_url", "localhost:8000/v1", "http"),
         ("base_url", "http://me:secret@host/v1", "user name"),
         ("base_url", "http://host/v1/chat/completions", "leave out"),

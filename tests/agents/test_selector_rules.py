@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from labelwright.agents.selector import (
     SEARCH,
+    STUDENTLESS,
     Mix,
     PoolView,
     SelectionConfig,
@@ -110,6 +111,29 @@ def test_a_configured_strategy_is_used(strategy, random_share):
     assert sum(mixed.values()) == pytest.approx(1)
     assert mixed.get("random", 0) == pytest.approx(1 if strategy == "random" else random_share)
     assert set(mixed) <= {strategy, "random"}
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_a_configured_strategy_that_needs_a_student_waits_for_one(strategy):
+    config = SelectionConfig(strategy=strategy)
+    cold = {"k_means": 0.9, "random": 0.1}
+    own = {"random": 1.0} if strategy == "random" else {strategy: 0.9, "random": 0.1}
+    for pool in (view(student=False), view(labelled=0), view(student=False, labelled=0)):
+        mix = mix_by_rule(config, pool)
+        assert mix.shares == pytest.approx(own if strategy in STUDENTLESS else cold)
+        assert ("configured" in mix.reason) == (strategy in STUDENTLESS)
+    assert shares(config, view()) == pytest.approx(own)
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_who_needs_no_student_chooses_the_same_with_and_without_one(strategy):
+    mix, size = Mix({strategy: 1.0}, "test"), 10
+    blind, seeing, none = (
+        fill_batch(pool, mix, size, np.random.default_rng(0)).tolist()
+        for pool in (view(student=False), view(), view(student=False))
+    )
+    assert blind == none
+    assert (blind == seeing) == (strategy in STUDENTLESS)
 
 
 @given(

@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 from labelwright.app.cli import app
 from labelwright.app.demo_run import FOLDER
 
+NO_TERMINAL = {"COLUMNS": None, "FORCE_COLOR": None, "TTY_COMPATIBLE": None}
+"""Whatever runs the tests must not decide how wide and how coloured the output is."""
+
 
 def _rows() -> list[dict[str, Any]]:
     with (FOLDER / "corpus.jsonl").open(encoding="utf-8") as file:
@@ -73,11 +76,12 @@ def project(tmp_path: Path) -> Path:
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Runs the command line in this process, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: object) -> Any:
         words = [str(argument) for argument in arguments]
-        return CliRunner().invoke(app, words, catch_exceptions=False)
+        return CliRunner(env=NO_TERMINAL).invoke(app, words, catch_exceptions=False)
 
     return run
 
@@ -88,7 +92,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     home = tmp_path_factory.mktemp("finished")
     config = write_project(home)
     arguments = ["run", str(config), "--name", "a", "--runs", str(home / "runs"), "--json"]
-    return home / "runs" / "a", CliRunner().invoke(app, arguments)
+    return home / "runs" / "a", CliRunner(env=NO_TERMINAL).invoke(app, arguments)
 
 
 @pytest.fixture

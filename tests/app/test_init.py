@@ -1,6 +1,7 @@
 """`labelwright init`: the first run.yaml, and the schema that goes with it."""
 
 import json
+import re
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +70,8 @@ def test_every_commented_annotator_can_be_switched_on(
     lines = (tmp_path / "run.yaml").read_text(encoding="utf-8").splitlines()
     start = lines.index("annotators:")
     end = next(i for i, line in enumerate(lines) if line.startswith("budget:"))
-    block = [line.replace("# ", "  ", 1).replace("#  ", "   ", 1) for line in lines[start:end]]
+    # Only at the start of a line: a remark behind an option stays one.
+    block = [re.sub(r"^# ", "  ", line) for line in lines[start:end]]
     text = "\n".join([*lines[:start], *block, *lines[end:]])
     _check(text)
     (tmp_path / "all.yaml").write_text(text, encoding="utf-8")

@@ -60,6 +60,14 @@ def test_the_prompt_is_shown_and_nothing_is_sent(
     assert openai_server.served == []
 
 
+def test_a_quote_needs_no_key(cli: Callable[..., Any], make_project: Callable[..., Path]) -> None:
+    price = {"in": 1, "out": 2}
+    config = make_project([{"kind": "chat", "name": "cheap", "model": "m", "price": price}])
+    result = cli("plan", config, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["low_usd"] > 0
+
+
 def test_a_wrong_option_is_named(cli: Callable[..., Any], project: Path) -> None:
     project.write_text(project.read_text(encoding="utf-8") + "budgets: {usd: 1}\n")
     result = cli("plan", project)

@@ -74,6 +74,17 @@ def test_a_name_stays_inside_the_folder_of_runs(cli: Cli, project: Path) -> None
     assert not (project.parent.parent / "x").exists()
 
 
+def test_a_key_that_is_missing_is_named_before_there_is_a_run(
+    cli: Cli, make_project: Callable[..., Path], tmp_path: Path
+) -> None:
+    price = {"in": 1, "out": 2}
+    config = make_project([{"kind": "chat", "name": "cheap", "model": "m", "price": price}])
+    result = cli("run", config, "--name", "keyless")
+    assert result.exit_code == ExitCode.CONFIG
+    assert "cheap: model 'm': the environment variable OPENAI_API_KEY is not set" in result.stderr
+    assert not (tmp_path / "runs" / "keyless").exists()
+
+
 def test_a_cap_on_the_command_line_is_the_cap(cli: Cli, project: Path) -> None:
     result = cli("run", project, "--name", "poor", "--usd", "0.35", "--json")
     summary = json.loads(result.stdout)["summary"]

@@ -22,6 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from labelwright.agents.annotators.build import prompt_tokens
+from labelwright.agents.annotators.recorded import RecordedAnnotator, read_recorded
+from labelwright.agents.annotators.settings import RecordedAnnotatorConfig
 from labelwright.graph import run
 from labelwright.graph.config import RunConfig, parse_config
 from labelwright.graph.evaluation import read_gold
@@ -29,7 +32,10 @@ from labelwright.graph.run import resume
 from labelwright.graph.session import create_run
 from labelwright.tools.audit import macro_f1
 from labelwright.tools.embedding import build_embedder
+from labelwright.tools.money import NANO
 from labelwright.tools.pool import Pool
+from labelwright.tools.prompts import PromptLibrary, packaged_prompts
+from labelwright.tools.readers import Row, read_rows
 from labelwright.tools.student import fit
 
 RECORDED: dict[str, list[tuple[str, int]]] = {
@@ -161,6 +167,25 @@ def _votes(folder: Path, number: dict[str, int]) -> dict[str, int]:
         return {v.item_id: number[v.label] for v in ledger.votes.all() if v.label is not None}
 
 
+def alone(config: RunConfig, folder: Path) -> dict[str, dict[str, float]]:
+    """Each recorded annotator by itself on every text: accuracy, and what that would cost."""
+    gold = read_gold(folder)
+    prompts = PromptLibrary([packaged_prompts()])
+    around = prompt_tokens(config.task, prompts)
+    rows = [row for row in read_rows(config.data, config.task) if isinstance(row, Row)]
+    results = {}
+    for settings in config.annotators:
+        if not isinstance(settings, RecordedAnnotatorConfig):
+            continue
+        votes = read_recorded(settings.path, settings.column or settings.name)
+        annotator = RecordedAnnotator(settings, config.task.label_names, around)
+        results[settings.name] = {
+            "usd": float(annotator.expect([row.text for row in rows]).sum()) / NANO,
+            "labels_of_all": float(np.mean([votes.get(row.id) == gold[row.id] for row in rows])),
+        }
+    return results
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -191,6 +216,9 @@ def main() -> None:
                 )
             )
             show(name, table)
+        for annotator, figure in alone(config, pool or work).items():
+            usd, right = figure["usd"], figure["labels_of_all"]
+            print(f"{annotator:>30} alone on every text: {right:.4f} for ${usd:.4f}")
     print(json.dumps(results))
 
 

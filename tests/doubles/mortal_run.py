@@ -15,11 +15,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["labelwright.graph", "doubles.mortal_run"])
+_FORKS.set_forkserver_preload(
+    # With what a run imports late: a run that is killed early pays for none of it.
+    ["labelwright.graph", "langchain_openai", "skops.io", "matplotlib.figure"]
+)
 
 
 class Death(NamedTuple):
-    """When to die: so many statements after the first event of a kind, from a round on."""
+    """When to die: so many statements after the first event of a kind, from a round on.
+
+    The event ``start`` is the start of the process.
+    """
 
     event: str
     round: int
@@ -47,7 +53,7 @@ def _work(config: Path, folder: Path, death: Death | None) -> None:
     from labelwright.graph import resume, run
     from labelwright.tools import errors
 
-    armed: list[int] = []
+    armed = [death.statements] if death and death.event == "start" else []
 
     def notify(event: dict[str, Any]) -> None:
         met = death and not armed and event["event"] == death.event

@@ -308,7 +308,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length", 0))
-        self._serve(json.loads(self.rfile.read(length) or b"{}"))
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client was killed while it sent
+            self.close_connection = True
+            return
+        self._serve(json.loads(body or b"{}"))
 
     def _serve(self, request: dict[str, Any]) -> None:
         path = self.path.split("?")[0]

@@ -165,28 +165,27 @@ def test_it_stops_when_the_time_is_up(corpus, tmp_path):
     assert "wall clock" in stopped["detail"]
 
 
-def test_items_without_a_label_return_to_the_pool(new_corpus, tmp_path, outcome):
-    # The cheap annotator's answer on half of the items is none, and its money is gone before it
-    # has been asked about a round's items: they go back, and are delivered like all others.
+def test_items_that_nobody_could_be_asked_about_are_not_lost(new_corpus, tmp_path, outcome):
+    # The cheap annotator's answers are none, and the money is gone in the middle of a round: what
+    # was not asked goes back to the pool, and everything is delivered.
     mine = new_corpus(100, duplicates=2)
     path = mine.folder / "votes.csv"
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    for row in rows[::2]:
-        row[1] = "?"
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
-    config = mine.config(budget={"usd": 0.005}, critic={"audit_first": 0, "audit_share": 0})
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *([row[0], "?", *row[2:]] for row in rows)])
+    config = mine.config(budget={"usd": 0.008}, critic={"audit_first": 0, "audit_share": 0})
     result = run(config, name="poor", runs=tmp_path)
     assert result.summary["stop"]["reason"] == "cap"
-    rows = outcome(result.folder).labels
-    assert [row["id"] for row in rows] == list(mine.gold)
-    assert {row["outcome"] for row in rows} <= {"accept", "set_apart"}
-    with outcome(result.folder).ledger() as ledger:
-        assert any(d.decision["counts"].get("return") for d in ledger.log.decisions("rulings"))
-        unheard = {v.item_id for v in ledger.votes.all() if v.label is None}
-    assert unheard
-    assert all(row["source"] != "model" for row in rows if row["id"] in unheard)
+    seen = outcome(result.folder)
+    with seen.ledger() as ledger:
+        votes = ledger.votes.all()
+        returned = [d.decision["counts"].get("return", 0) for d in ledger.log.decisions("rulings")]
+    assert [vote.invalid for vote in votes] == ["not_in_label_set"] * 8
+    assert returned[-1] == 12 - 8
+    assert [row["id"] for row in seen.labels] == list(mine.gold)
+    assert {row["outcome"] for row in seen.labels} == {"set_apart"}
+    assert result.summary["labels"]["unlabelled"] == 0
 
 
 def test_nothing_is_written_outside_the_runs_folder(corpus, tmp_path):

@@ -79,7 +79,7 @@ def test_it_completes_whatever_the_endpoint_does(
         return wrong[kind]
 
     models.fault = fault
-    annotators = [chat("weak", 1, timeout_s=3), chat("solid", 2)]
+    annotators = [chat("weak", 1, timeout_s=5), chat("solid", 2)]
     agent = chat("agent", max_output_tokens=300, usd_per_decision=1)
     config = corpus.config(
         annotators=annotators,

@@ -147,6 +147,7 @@ def test_unusable_texts_are_named(kind, texts, message, tmp_path):
         ({"kind": "static", "batch_size": 4, "dimensions": 2}, "dimensions, batch_size: only for"),
         (OPENAI | {"base_url": "https://api.test/v1/embeddings"}, "leave out /embeddings"),
         (OPENAI | {"base_url": "api.test/v1"}, "base_url must be"),
+        (OPENAI | {"api_key_env": "sk-proj-1234"}, "api_key_env"),
         ({"kindd": "static"}, "Extra inputs"),
     ],
 )

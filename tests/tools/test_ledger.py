@@ -291,6 +291,18 @@ def test_the_latest_consensus_counts_and_none_is_lost(ledger):
     assert ledger.votes.history("i1") == [first, second]
 
 
+def test_a_step_sees_the_consensus_as_it_was_when_it_began(ledger):
+    first, second = (Consensus(i, "spam", 0.9, False, "model", "accept", "", {}) for i in "ab")
+    changed = replace(first, label="ham", outcome="set_apart")
+    ledger.votes.conclude(3, 1, [first])
+    ledger.votes.conclude(5, 1, [changed, second])
+    assert ledger.votes.concluded(before=3) == {}
+    assert ledger.votes.concluded(before=4) == ledger.votes.concluded(before=5) == {"a": first}
+    assert ledger.votes.concluded(before=6) == ledger.votes.concluded() == {
+        "a": changed, "b": second,
+    }  # fmt: skip
+
+
 def test_spending_adds_up_to_the_balance(ledger):
     ledger.record(call("1"), ANSWERED, [])
     ledger.record(call("2", agent="critic", annotator=None), replace(ANSWERED, cost=30), [])

@@ -32,7 +32,9 @@ class EmbedderConfig(BaseModel):
         description="Root of the API, usually ending in /v1; none: OPENAI_BASE_URL, else OpenAI.",
     )
     api_key_env: str = Field(
-        "OPENAI_API_KEY", min_length=1, description="Environment variable that holds the key."
+        "OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Environment variable that holds the key; never the key itself.",
     )
     dimensions: int | None = Field(
         None, ge=1, description="Length of the vectors asked for; none: the model's own."

@@ -1,0 +1,326 @@
+"""What audits teach about the annotators, and what votes then add up to."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelwright.agents.ballot import Ballot
+from labelwright.agents.panel import (
+    ENOUGH,
+    EXPONENTS,
+    OVERLAP_STRENGTH,
+    USUAL_OVERLAP,
+    Panel,
+    learn_panel,
+    posterior_of,
+)
+
+BELIEFS = {
+    "prior_accuracy": 0.7,
+    "prior_strength": 10.0,
+    "strongest_accuracy": 0.85,
+    "student_weight": 0.5,
+}
+
+
+def ballot(votes, names=("cheap", "strong")):
+    matrix = np.asarray(votes, np.int64).reshape(-1, len(names))
+    ids = tuple(f"i{n}" for n in range(len(matrix)))
+    return Ballot(ids, tuple(names), matrix, (matrix >= 0).astype(np.int64))
+
+
+def learn(audit, *, reference="strong", gold=(), student=None, classes=3, **more):
+    return learn_panel(
+        audit, student, reference=reference, gold=gold, classes=classes, **{**BELIEFS, **more}
+    )
+
+
+def panel(reliability, overlap=None, *, student_weight=1.0, ceiling=1.0):
+    """A panel that nobody had to learn."""
+    m = len(reliability)
+    return Panel(
+        reference=None,
+        gold=(),
+        reliability=np.asarray(reliability, float),
+        overlap=np.zeros((m, m)) if overlap is None else np.asarray(overlap, float),
+        audited=np.zeros(m, np.int64),
+        student_weight=student_weight,
+        ceiling=ceiling,
+        calibrations={},
+    )
+
+
+def posterior(votes, panel_, classes=3, student=None):
+    matrix = np.asarray(votes, np.int64).reshape(-1, len(panel_.reliability))
+    return posterior_of(matrix, panel_, classes, student)
+
+
+def posterior_by_hand(votes, reliability, classes, prior):
+    """Bayes' rule in plain loops."""
+    scores = []
+    for k in range(classes):
+        score = prior[k]
+        for given_, r in zip(votes, reliability, strict=True):
+            if given_ >= 0:
+                score *= r if given_ == k else (1 - r) / (classes - 1)
+        scores.append(score)
+    return np.asarray(scores) / sum(scores)
+
+
+def noisy(rng, truth, accuracy, *, shift=1):
+    """Votes that are right that often, and else the class ``shift`` further on."""
+    return np.where(rng.random(len(truth)) < accuracy, truth, (truth + shift) % 3)
+
+
+# -- learning from audits --
+
+
+@pytest.mark.parametrize(
+    ("reference", "gold", "ceiling"),
+    [(None, (), 0.7), ("strong", (), 0.85), ("strong", ("strong",), 1.0)],
+)
+def test_without_audits_beliefs_are_kept(reference, gold, ceiling):
+    learned = learn(ballot([]), reference=reference, gold=gold)
+    assert (learned.reference, learned.gold) == (reference, gold)
+    assert learned.reliability.tolist() == [0.7, 0.7]
+    assert learned.overlap.tolist() == [[0, USUAL_OVERLAP], [USUAL_OVERLAP, 0]]
+    assert learned.audited.tolist() == [0, 0]
+    assert learned.calibrations == {}
+    assert learned.student_weight == 0.5
+    assert learned.ceiling == ceiling
+
+
+def test_a_belief_below_chance_does_not_turn_votes_round():
+    doubted = learn(ballot([]), reference=None, classes=2, prior_accuracy=0.3)
+    both_sides = posterior([[1, -1], [0, -1]], doubted, classes=2)
+    assert both_sides.argmax(axis=1).tolist() == [1, 0]
+
+
+def test_reliability_is_what_the_audit_says_shrunk_to_the_belief():
+    audit = ballot([[0, 0]] * 20 + [[1, 0]] * 10 + [[-1, 0]] * 5 + [[0, -1]] * 5)
+    learned = learn(audit, gold=["strong"])
+    assert learned.reliability[0] == pytest.approx((20 + 7) / (30 + 10))
+    assert learned.audited.tolist() == [30, 35]
+
+
+def test_agreement_with_itself_is_no_evidence_for_a_reference():
+    audit = ballot([[0, 0]] * 40)
+    for gold, right in ((), 0.85), (["strong"], 1.0):
+        learned = learn(audit, gold=gold)
+        assert learned.reliability[1] == learned.ceiling == right
+
+
+def test_an_audit_that_the_reference_has_not_answered_teaches_nothing():
+    unanswered = ballot([[0, -1], [1, -1]])
+    for student in (None, np.full((2, 3), 1 / 3)):
+        learned = learn(unanswered, gold=["strong"], student=student)
+        assert learned.reliability[0] == pytest.approx(0.7)
+        assert learned.overlap[0, 1] == USUAL_OVERLAP
+        assert learned.audited.tolist() == [0, 0]
+        assert learned.calibrations == {}
+
+
+@pytest.mark.parametrize("audits", [1, 5, 20, 400])
+def test_few_audits_leave_the_overlap_near_the_usual_one(audits):
+    # Nobody is wrong, so nothing is seen that the annotators could have in common.
+    learned = learn(ballot([[0, 0]] * audits), gold=["strong"])
+    shrunk = OVERLAP_STRENGTH * USUAL_OVERLAP / (audits + OVERLAP_STRENGTH)
+    assert learned.overlap == pytest.approx(np.asarray([[0, shrunk], [shrunk, 0]]))
+
+
+def test_many_audits_tell_copies_from_others():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 200)
+    copied, other = noisy(rng, truth, 0.6), noisy(rng, truth, 0.6, shift=2)
+    audit = ballot(np.stack([copied, copied, other, truth], 1), ("x", "y", "other", "gold"))
+    learned = learn(audit, reference="gold", gold=["gold"])
+    assert (learned.overlap == learned.overlap.T).all()
+    assert learned.overlap.diagonal().tolist() == [0] * 4
+    assert learned.overlap[0, 1] > 0.9
+    assert learned.overlap[0, 2] < 0.1
+    one, both, others = [0, -1, -1, -1], [0, 0, -1, -1], [0, -1, 0, -1]
+    alone, copies, apart = posterior([one, both, others], learned).max(axis=1)
+    assert alone == pytest.approx(learned.reliability[0])
+    assert alone <= copies < alone + 0.05 < apart
+
+
+@pytest.mark.parametrize("sharp", [1.0, 0.3])
+def test_the_students_weight_is_the_one_that_fits_the_audit(sharp):
+    rng = np.random.default_rng(1)
+    n = 2_000
+    true_p = rng.dirichlet([0.5] * 3, n)
+    truth = np.asarray([rng.choice(3, p=row) for row in true_p])
+    stated = true_p ** (1 / sharp)  # over-confident by that much
+    stated /= stated.sum(axis=1, keepdims=True)
+    audit = ballot(np.stack([np.full(n, -1), truth], 1))
+    learned = learn(audit, gold=["strong"], student=stated)
+    assert learned.student_weight in EXPONENTS
+    assert learned.student_weight == pytest.approx(sharp, abs=0.1)
+
+
+def test_with_few_audits_the_students_weight_is_the_configured_one():
+    audit = ballot([[-1, 0]] * (ENOUGH - 1))
+    student = np.tile([0.9, 0.05, 0.05], (ENOUGH - 1, 1))
+    assert learn(audit, gold=["strong"], student=student).student_weight == 0.5
+
+
+# -- calibrations --
+
+NAMES = ("cheap", "middle", "dear", "ann", "strong")
+
+
+@pytest.fixture(scope="module")
+def audited():
+    """120 audited items with errors of everybody but the reference, and a student."""
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 3, 120)
+    votes = [noisy(rng, truth, accuracy) for accuracy in (0.6, 0.7, 0.8, 0.95)]
+    return ballot(np.stack([*votes, truth], 1), NAMES), rng.dirichlet([1.0] * 3, 120)
+
+
+def voters(learned):
+    """The names of who has voted, for each calibration."""
+    return {
+        tuple(name for name, voted in zip(NAMES, pattern, strict=True) if voted)
+        for pattern in learned.calibrations
+    }
+
+
+STRETCHES = {
+    ("cheap",), ("middle",), ("dear",),
+    ("cheap", "middle"), ("middle", "dear"), ("cheap", "middle", "dear"),
+}  # fmt: skip
+
+
+def test_there_is_a_calibration_for_each_stretch_of_the_cascade(audited):
+    audit, student = audited
+    # Nobody is calibrated against himself, and a trusted vote needs no probability.
+    learned = learn(audit, gold=["ann", "strong"], student=student)
+    assert voters(learned) == STRETCHES | {()}
+    assert voters(learn(audit, gold=["ann", "strong"])) == STRETCHES
+    assert {calibration.n for calibration in learned.calibrations.values()} == {120}
+
+
+def test_an_untrusted_reference_calibrates_as_well(audited):
+    audit, student = audited
+    found = voters(learn(audit, student=student))
+    assert found >= STRETCHES | {(), ("ann",), ("dear", "ann")}
+    assert not any("strong" in stretch for stretch in found)
+
+
+def test_only_those_count_who_have_all_answered(audited):
+    audit, student = audited
+    votes = audit.votes.copy()
+    votes[40:, 1] = -1  # 40 answers of middle are too few
+    partly = ballot(votes, NAMES)
+    learned = learn(partly, gold=["ann", "strong"], student=student)
+    assert voters(learned) == {(), ("cheap",), ("dear",)}
+
+
+def test_few_audits_calibrate_nothing(audited):
+    audit, student = audited
+    few = ballot(audit.votes[:40], NAMES)
+    assert learn(few, gold=["strong"], student=student[:40]).calibrations == {}
+
+
+# -- adding votes up --
+
+RELIABILITIES = st.floats(0.35, 0.99)
+OVERLAPS = st.floats(0.0, 1.0)
+
+
+@given(st.integers(2, 6), RELIABILITIES, RELIABILITIES, OVERLAPS, st.integers(0, 1))
+def test_a_lone_vote_has_exactly_its_reliability(classes, one, other, shared, column):
+    learned = panel([one, other], [[0, shared], [shared, 0]])
+    votes = np.full((1, 2), -1)
+    votes[0, column] = 1
+    r = (one, other)[column]
+    rest = (1 - r) / (classes - 1)
+    expected = [r if k == 1 else rest for k in range(classes)]
+    assert posterior(votes, learned, classes)[0] == pytest.approx(expected)
+
+
+@given(st.integers(2, 6), RELIABILITIES)
+def test_a_perfect_copy_adds_nothing(classes, r):
+    copies = panel([r, r], [[0, 1], [1, 0]])
+    one, both = posterior([[0, -1], [0, 0]], copies, classes)
+    assert both == pytest.approx(one)
+
+
+@given(st.integers(2, 6), st.floats(0.6, 0.95), OVERLAPS, OVERLAPS)
+def test_the_more_two_have_in_common_the_less_their_agreement_says(classes, r, a, b):
+    less, more = sorted((a, b))
+    sure, doubtful = (
+        posterior([[0, 0]], panel([r, r], [[0, shared], [shared, 0]]), classes)[0, 0]
+        for shared in (less, more)
+    )
+    assert r - 1e-9 <= doubtful <= sure + 1e-9
+
+
+@pytest.mark.parametrize("classes", [2, 3, 8])
+def test_agreement_of_a_panel_counts_for_less_than_independence_would_say(classes):
+    learned = learn(ballot([]), reference=None, classes=classes)
+    free = replace(learned, overlap=np.zeros((2, 2)))
+    alone, both = posterior([[0, -1], [0, 0]], learned, classes)[:, 0]
+    naive = posterior([[0, 0]], free, classes)[0, 0]
+    assert alone < both < naive
+
+
+def test_who_has_not_voted_on_an_item_takes_no_weight_there():
+    full = np.ones((3, 3)) - np.eye(3)
+    crowd, pair = panel([0.7, 0.8, 0.9], full), panel([0.7, 0.8], full[:2, :2])
+    votes = [[0, 1], [0, -1], [-1, 2], [1, 1]]
+    absent = np.column_stack([np.asarray(votes), np.full(4, -1)])
+    assert posterior(absent, crowd) == pytest.approx(posterior(votes, pair))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.integers(-1, 2)] * 3), min_size=1, max_size=4),
+    st.lists(RELIABILITIES, min_size=3, max_size=3),
+    st.integers(0, 2**32 - 1),
+)
+def test_votes_with_nothing_in_common_are_weighed_by_bayes_rule(votes, reliability, seed):
+    student = np.random.default_rng(seed).dirichlet([1.0] * 3, len(votes))
+    found = posterior(votes, panel(reliability), student=student)
+    for row, given_ in enumerate(votes):
+        expected = posterior_by_hand(given_, reliability, 3, student[row])
+        assert found[row] == pytest.approx(expected, abs=1e-6)
+
+
+def test_items_with_other_voters_do_not_touch_each_other():
+    learned = panel([0.6, 0.7, 0.8], 0.5 * (np.ones((3, 3)) - np.eye(3)))
+    votes = np.asarray(np.meshgrid([-1, 0, 1], [-1, 0, 2], [-1, 1, 2])).reshape(3, -1).T
+    student = np.random.default_rng(3).dirichlet([1.0] * 3, len(votes))
+    together = posterior(votes, learned, student=student)
+    for row in range(len(votes)):
+        alone = posterior(votes[row], learned, student=student[[row]])
+        assert together[row] == pytest.approx(alone[0])
+
+
+def test_a_weaker_student_says_less():
+    student = np.asarray([[0.8, 0.1, 0.1]])
+    seen = [
+        posterior([[-1, -1]], panel([0.7, 0.7], student_weight=w), student=student)[0, 0]
+        for w in (0.05, 0.5, 1.0)
+    ]
+    assert 1 / 3 < seen[0] < seen[1] < seen[2] == pytest.approx(0.8)
+
+
+@given(st.integers(2, 6), st.floats(0.6, 1.0))
+def test_a_student_is_no_surer_than_what_it_learned_from(classes, ceiling):
+    certain = np.eye(classes)[:1]
+    found = posterior([[-1]], panel([0.7], ceiling=ceiling), classes, certain)[0]
+    assert found[0] == pytest.approx(ceiling, abs=1e-6)
+    assert found.sum() == pytest.approx(1)
+
+
+def test_without_votes_and_student_every_label_is_as_likely():
+    assert posterior([[-1, -1]], panel([0.7, 0.9])) == pytest.approx(np.full((1, 3), 1 / 3))
+
+
+def test_no_items_have_no_posterior():
+    assert posterior([], panel([0.7, 0.9])).shape == (0, 3)

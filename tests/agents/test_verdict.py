@@ -1,0 +1,212 @@
+"""The most probable label of an item, and how probably it is correct."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelwright.agents.ballot import Ballot
+from labelwright.agents.panel import Panel, learn_panel, posterior_of
+from labelwright.agents.verdict import accuracy_after_vote, gold_labels, weigh
+from labelwright.tools.aggregation import NO_VOTE
+from labelwright.tools.calibration import Calibration, apply_calibration
+
+NAMES = ("cheap", "strong", "expert", "judge")
+
+
+def ballot(votes):
+    matrix = np.asarray(votes, np.int64).reshape(-1, len(NAMES))
+    ids = tuple(f"i{n}" for n in range(len(matrix)))
+    return Ballot(ids, NAMES, matrix, (matrix >= 0).astype(np.int64))
+
+
+def panel(*, gold=(), ceiling=1.0, calibrations=None):
+    return Panel(
+        reference="judge",
+        gold=tuple(gold),
+        reliability=np.asarray([0.6, 0.8, 0.9, 0.95]),
+        overlap=np.zeros((4, 4)),
+        audited=np.full(4, 60),
+        student_weight=1.0,
+        ceiling=ceiling,
+        calibrations=calibrations or {},
+    )
+
+
+STUDENT = np.asarray([[0.9, 0.05, 0.05]])
+CHEAP, STRONG, BOTH, NOBODY = (
+    (True, False, False, False),
+    (False, True, False, False),
+    (True, True, False, False),
+    (False, False, False, False),
+)
+
+
+def platt(slope, shift):
+    return Calibration("platt", 60, (), (slope, shift))
+
+
+# -- trusted votes --
+
+
+def test_a_trusted_vote_decides_alone():
+    verdict = weigh(ballot([[0, 0, 0, 2]]), panel(gold=["judge"]), STUDENT, classes=3)
+    assert verdict.label.tolist() == [2]
+    assert verdict.p_correct.tolist() == [1.0]
+    assert verdict.calibrated.tolist() == [True]
+
+
+def test_the_same_vote_untrusted_does_not():
+    verdict = weigh(ballot([[0, 0, 0, 2]]), panel(), STUDENT, classes=3)
+    assert verdict.label.tolist() == [0]
+    assert verdict.p_correct[0] < 1
+    assert verdict.calibrated.tolist() == [False]
+
+
+def test_of_two_trusted_annotators_the_last_of_the_cascade_wins():
+    votes = ballot(
+        [
+            [0, 0, 1, 2],
+            [0, 0, 1, -1],
+            [0, 0, -1, 2],
+            [0, 0, -1, -1],
+        ]
+    )
+    # However the configuration lists them.
+    for gold in (["expert", "judge"], ["judge", "expert"]):
+        assert gold_labels(votes, panel(gold=gold)).tolist() == [2, 1, 2, NO_VOTE]
+        verdict = weigh(votes, panel(gold=gold), None, classes=3)
+        assert verdict.label.tolist() == [2, 1, 2, 0]
+        assert verdict.p_correct[:3].tolist() == [1, 1, 1]
+        assert verdict.calibrated.tolist() == [True, True, True, False]
+        assert verdict.p_correct[3] < 1
+
+
+def test_without_trust_there_is_no_gold():
+    assert gold_labels(ballot([[0, 1, 2, 0]]), panel()).tolist() == [NO_VOTE]
+
+
+# -- probabilities --
+
+
+def test_the_label_is_the_likeliest():
+    learned = panel()
+    votes = ballot([[0, 1, -1, -1], [2, 2, -1, -1], [-1, -1, -1, -1]])
+    student = np.repeat(STUDENT, 3, axis=0)
+    verdict = weigh(votes, learned, student, classes=3)
+    posterior = posterior_of(votes.votes, learned, 3, student)
+    assert verdict.posterior == pytest.approx(posterior)
+    assert verdict.label.tolist() == posterior.argmax(axis=1).tolist() == [0, 2, 0]
+    assert verdict.p_correct == pytest.approx(posterior.max(axis=1))
+    assert not verdict.calibrated.any()
+
+
+def test_a_calibration_is_for_the_voters_that_it_was_fitted_on():
+    calibrations = {CHEAP: platt(0.5, -1.0), BOTH: platt(0.5, -0.5)}
+    votes = ballot([[0, -1, -1, -1], [-1, 0, -1, -1], [1, 1, -1, -1], [-1, -1, -1, -1]])
+    raw = weigh(votes, panel(), None, classes=3)
+    verdict = weigh(votes, panel(gold=["judge"], calibrations=calibrations), None, classes=3)
+    for row, pattern in enumerate((CHEAP, STRONG, BOTH, NOBODY)):
+        calibration = calibrations.get(pattern)
+        p = raw.p_correct[[row]]
+        expected = p if calibration is None else apply_calibration(calibration, p)
+        assert verdict.p_correct[row] == pytest.approx(expected[0])
+        assert verdict.calibrated[row] == (calibration is not None)
+    assert abs(verdict.p_correct - raw.p_correct)[[0, 2]].min() > 0.05  # it does change them
+    assert verdict.label.tolist() == raw.label.tolist()
+    assert verdict.posterior == pytest.approx(raw.posterior)
+
+
+def test_calibrated_is_said_only_with_trust():
+    calibrations = {CHEAP: platt(0.5, 0.3)}
+    votes = ballot([[0, -1, -1, -1]])
+    trusted, untrusted = (
+        weigh(votes, panel(gold=gold, calibrations=calibrations), None, classes=3)
+        for gold in (["judge"], [])
+    )
+    # The figure is the same; what it may be called is not.
+    assert trusted.p_correct.tolist() == untrusted.p_correct.tolist()
+    assert (trusted.calibrated.tolist(), untrusted.calibrated.tolist()) == ([True], [False])
+
+
+def test_nothing_is_surer_than_an_untrusted_reference():
+    certain = np.asarray([[1.0, 0.0, 0.0]] * 3)
+    votes = ballot([[-1, -1, -1, -1], [0, 0, 0, 0], [0, -1, -1, -1]])
+    calibrations = {CHEAP: platt(1.0, 9.0)}  # made out to be surer still
+    verdict = weigh(votes, panel(ceiling=0.85, calibrations=calibrations), certain, classes=3)
+    assert verdict.p_correct[0] == pytest.approx(0.85, abs=1e-4)
+    assert verdict.p_correct[1:].tolist() == [0.85, 0.85]
+    assert verdict.posterior[1, 0] > 0.85
+
+
+def test_an_audit_teaches_probabilities_that_hold_on_other_items():
+    """Two annotators that err alike, against a trusted one: stated and true accuracy are near."""
+    rng = np.random.default_rng(4)
+    n = 4_000
+    truth = rng.integers(0, 3, n)
+    slips = rng.random(n) < 0.3
+    cheap = np.where(slips, (truth + 1) % 3, truth)
+    strong = np.where(slips & (rng.random(n) < 0.8), (truth + 1) % 3, truth)
+    audit, rest = slice(0, 300), slice(300, n)
+    nobody = np.full(n, -1)
+    learned = learn_panel(
+        ballot(np.stack([cheap, strong, nobody, truth], 1)[audit]),
+        None,
+        reference="judge",
+        gold=["judge"],
+        classes=3,
+        prior_accuracy=0.7,
+        prior_strength=10.0,
+        strongest_accuracy=0.85,
+        student_weight=0.5,
+    )
+    agreed = cheap[rest] == strong[rest]
+    votes = np.stack([cheap, strong, nobody, nobody], 1)[rest][agreed]
+    verdict = weigh(ballot(votes), learned, None, classes=3)
+    right = verdict.label == truth[rest][agreed]
+    assert verdict.calibrated.all()
+    assert verdict.p_correct.mean() == pytest.approx(right.mean(), abs=0.05)
+
+
+def test_no_items_have_no_verdict():
+    verdict = weigh(ballot([]), panel(gold=["judge"]), None, classes=3)
+    assert verdict.label.shape == verdict.p_correct.shape == verdict.calibrated.shape == (0,)
+
+
+# -- what one more vote would be worth --
+
+
+def brute_force(posterior, r):
+    """The expected accuracy of the best label, over every answer that may come."""
+    k = len(posterior)
+    total = 0.0
+    for answer in range(k):
+        joint = [p * (r if label == answer else (1 - r) / (k - 1))
+                 for label, p in enumerate(posterior)]  # fmt: skip
+        total += max(joint)
+    return total
+
+
+@given(
+    st.integers(2, 5).flatmap(
+        lambda k: st.lists(st.integers(0, 4), min_size=k, max_size=k).filter(any)
+    ),
+    st.floats(0.0, 1.0),
+)
+def test_accuracy_after_a_vote_is_what_enumeration_gives(weights, reliability):
+    posterior = np.asarray([weights], float) / sum(weights)  # small integers: many ties
+    found = accuracy_after_vote(posterior, reliability)
+    assert found == pytest.approx([brute_force(posterior[0], reliability)])
+    assert found[0] >= posterior.max() - 1e-9  # a vote can be ignored
+
+
+def test_a_trusted_vote_leaves_no_doubt():
+    assert accuracy_after_vote(np.full((3, 4), 0.25), 0.3, trusted=True).tolist() == [1, 1, 1]
+
+
+def test_all_rows_at_once_equal_each_alone():
+    rows = np.asarray([p for p in product([0.0, 0.25, 0.5, 1.0], repeat=3) if sum(p) == 1])
+    together = accuracy_after_vote(rows, 0.8)
+    assert together == pytest.approx([brute_force(row, 0.8) for row in rows])

@@ -50,7 +50,7 @@ class Panel:
             is surest where it repeats them.
         ceiling: What no probability may pass: that the reference itself is right, or a lone
             annotator that nobody checks. 1 where the reference is trusted.
-        calibrations: By who has voted (as `voters_of` gives it), the map from the posterior to the
+        calibrations: By who has voted (a mask over the annotators), the map from the posterior to the
             probability of agreeing with the reference, where there are audits enough.
     """
 
@@ -100,7 +100,7 @@ def learn_panel(
             overlap=_overlap(ballot.votes[:0], np.empty(0, np.int64), classes),
             audited=none,
             student_weight=student_weight,
-            ceiling=1.0 if gold else strongest_accuracy if reference else float(prior[0]),
+            ceiling=1.0 if gold else strongest_accuracy if m > 1 else float(prior[0]),
             calibrations={},
         )
     truth = ballot.column(reference)
@@ -116,11 +116,17 @@ def learn_panel(
     seen_by_student = None if student is None else student[known]
     if seen_by_student is not None:
         student_weight = _fit_weight(seen_by_student, truth, student_weight)
+    overlap = _overlap(votes, truth, classes)
+    if not gold:
+        # Held to itself it errs with nobody: that is no evidence either.
+        column = ballot.annotators.index(reference)
+        overlap[column, :] = overlap[:, column] = USUAL_OVERLAP
+        overlap[column, column] = 0.0
     panel = Panel(
         reference=reference,
         gold=tuple(gold),
         reliability=figures,
-        overlap=_overlap(votes, truth, classes),
+        overlap=overlap,
         audited=(votes != NO_VOTE).sum(axis=0),
         student_weight=student_weight,
         ceiling=ceiling,

@@ -53,7 +53,7 @@ class HumanConfig(BaseModel):
         allow_inf_nan=False,
         description="Price of one label by a person; values an error where nothing else does.",
     )
-    questions_per_round: int = Field(20, ge=0, description="Most questions to people in a round.")
+    questions_per_round: int = Field(30, ge=0, description="Most questions to people in a round.")
 
 
 class RunConfig(BaseModel):

@@ -64,7 +64,7 @@ def picture(summary: Mapping[str, Any]) -> str:
     return _PAGE.format(
         title=f"labelwright demo: {labels['texts']} messages, 8 classes, {usd(money['spent_usd'])}",
         subtitle=f"{labels['accepted']} labelled, {percent(gold['accuracy']['estimate'])} of them "
-        f"right; {labels['by_source']['person']} are the reviewer's, who reads them off the corpus. "
+        f"right; {labels['by_source']['person']} are the reviewer's, read off the corpus. "
         f"{labels['set_apart']} set apart. No language model took part.",
         learning=_sized(str(learning)),
         evidence=_sized(str(evidence)),

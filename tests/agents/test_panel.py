@@ -80,7 +80,7 @@ def noisy(rng, truth, accuracy, *, shift=1):
 
 @pytest.mark.parametrize(
     ("reference", "gold", "ceiling"),
-    [(None, (), 0.7), ("strong", (), 0.85), ("strong", ("strong",), 1.0)],
+    [(None, (), 0.85), ("strong", (), 0.85), ("strong", ("strong",), 1.0)],
 )
 def test_without_audits_beliefs_are_kept(reference, gold, ceiling):
     learned = learn(ballot([]), reference=reference, gold=gold)
@@ -91,6 +91,17 @@ def test_without_audits_beliefs_are_kept(reference, gold, ceiling):
     assert learned.calibrations == {}
     assert learned.student_weight == 0.5
     assert learned.ceiling == ceiling
+
+
+def test_nothing_is_surer_than_a_lone_annotator_that_nobody_checks():
+    alone = Ballot((), ("weak",), np.empty((0, 1), np.int64), np.empty((0, 1), np.int64))
+    assert learn(alone, reference=None).ceiling == 0.7
+
+
+def test_an_untrusted_reference_keeps_the_usual_overlap_with_the_others():
+    votes = [[0, 0], [1, 1], [1, 0], [2, 2]] * 30
+    learned = learn(ballot(votes), reference="strong", gold=())
+    assert learned.overlap.tolist() == [[0, USUAL_OVERLAP], [USUAL_OVERLAP, 0]]
 
 
 def test_a_belief_below_chance_does_not_turn_votes_round():

@@ -136,8 +136,11 @@ def _gates(
         impossible.append("generate")
     if len(ctx.voters) == 1:
         impossible += ["relabel", "escalate"]
+    # A quarter of a small pool is as much as a gate may ask for.
+    stopping = ctx.config.stopping
+    fewest = min(stopping.min_labels, len(ctx.pool) // 4)
     return gates(
-        ctx.config.stopping,
+        stopping.model_copy(update={"min_labels": fewest}),
         rounds=len(rounds),
         label_counts=np.asarray([metrics["classes"][label] for label in ctx.labels]),
         stop_set_predictions=predictions,

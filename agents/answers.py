@@ -8,7 +8,6 @@ or outer space is that label. All else is an invalid answer with a reason.
 from __future__ import annotations
 
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -57,14 +56,6 @@ class Parsed(Generic[T]):
     value: T | None
     invalid: InvalidReason | None
     data: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """A probability of the answered label, or the reason why there is none."""
-
-    value: float | None
-    reason: str | None = None
 
 
 def shape(model: type[T], name: str = "answer") -> Shape[T]:
@@ -176,29 +167,6 @@ def canonical_labels(value: Any, schema: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [canonical_labels(v, schema.get("items", {})) for v in value]
     return value
-
-
-def label_confidence(response: Mapping[str, Any], label: str) -> Confidence:
-    """Probability that the model gave to the label's tokens, from the server's log-probabilities.
-
-    It is the model's own figure: uncalibrated, and never made up where the server gives none.
-    """
-    tokens = (response.get("logprobs") or {}).get("content")
-    if not tokens:
-        return Confidence(None, "the answer has no log-probabilities")
-    text = "".join(token["token"] for token in tokens)
-    spellings = {json.dumps(label), json.dumps(label, ensure_ascii=False)}
-    places = [(m.start(), m.end()) for s in spellings for m in re.finditer(re.escape(s), text)]
-    if len(places) != 1:
-        return Confidence(None, f"the label occurs {len(places)} times in the answer's tokens")
-    start, end = places[0][0] + 1, places[0][1] - 1  # without the quotation marks
-    total, at = 0.0, 0
-    for token in tokens:
-        after = at + len(token["token"])
-        if at < end and after > start:
-            total += token["logprob"]
-        at = after
-    return Confidence(min(1.0, math.exp(total)))
 
 
 def _tool_arguments(response: Mapping[str, Any], name: str) -> dict[str, Any] | None:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from ..tools.aggregation import NO_VOTE
 from ..tools.ledger import Vote
 
+NO_LABEL_FITS = "no_label_fits"
+"""Why there is no label where an annotator has looked and found that none is right."""
+
 
 @dataclass(frozen=True)
 class Ballot:
@@ -21,12 +24,15 @@ class Ballot:
         annotators: Length m, in the order in which the cascade asks them.
         votes: Class numbers, shape (n, m); ``NO_VOTE`` where there is no valid vote.
         answers: Answers of whatever kind, invalid ones included, shape (n, m).
+        declined: Where an annotator has said that no label fits and has given none since, shape
+            (n, m); ``None`` where nobody has.
     """
 
     item_ids: tuple[str, ...]
     annotators: tuple[str, ...]
     votes: NDArray[np.int64]
     answers: NDArray[np.int64]
+    declined: NDArray[np.bool_] | None = None
 
     def column(self, annotator: str) -> NDArray[np.int64]:
         """One annotator's votes, shape (n,)."""
@@ -47,11 +53,13 @@ def count_votes(
     number = {label: position for position, label in enumerate(labels)}
     matrix = np.full((len(votes), len(annotators)), NO_VOTE, np.int64)
     answers = np.zeros_like(matrix)
+    declined = np.zeros(matrix.shape, bool)
     for row, given in enumerate(votes.values()):
         for vote in given:
             if vote.annotator not in column:
                 continue
             answers[row, column[vote.annotator]] += 1
+            declined[row, column[vote.annotator]] = vote.invalid == NO_LABEL_FITS
             if vote.label is not None and vote.label in number:
                 matrix[row, column[vote.annotator]] = number[vote.label]
-    return Ballot(tuple(votes), tuple(annotators), matrix, answers)
+    return Ballot(tuple(votes), tuple(annotators), matrix, answers, declined)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
+from ..tools.errors import BudgetExceeded
 from ..tools.ledger import Ledger
 from ..tools.money import show, to_nano
 from ..tools.task import TaskConfig
 from .desk import Desk
 from .endpoint import Endpoint
 from .model import AgentModelConfig
+from .paid_call import CallRefused
+from .structured import StructuredChat
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -57,16 +60,19 @@ def consult(
     Raises:
         ConfigError: The key is missing.
         CallStopped: The run is stopping.
-        EndpointError: The server used more than was reserved.
+        EndpointError: The server refused the key, the account, the address or the model, keeps to
+            no token limit, or used more than was reserved.
     """
     # Here: langgraph and langchain are loaded only where a model is configured.
     from langchain_core.tools import StructuredTool
 
-    from .tool_loop import Limits, run_tool_agent
+    from .tool_loop import AgentResult, Limits, run_tool_agent
 
     template = desk.prompts.get(prompt)
     offered: list[BaseTool] = [StructuredTool.from_function(tool) for tool in tools]
     with Endpoint(config) as endpoint:
+        if (failure := _without_limit(desk, endpoint)) is not None:
+            return AgentResult(None, failure, 0, 0)
         return run_tool_agent(
             endpoint,
             template.render(**inputs),
@@ -83,6 +89,19 @@ def consult(
             validate=validate,
             stop=desk.stopping,
         )
+
+
+def _without_limit(desk: Desk, endpoint: Endpoint) -> str | None:
+    """Find the token limit's name, on which every reservation rests; why it can not be found."""
+    try:
+        StructuredChat(endpoint, desk.ledger, desk.prompts, stop=desk.stopping).find_limit()
+    except BudgetExceeded as error:
+        return f"out of allowance: {error}"
+    except CallRefused as error:
+        if error.misconfigured:
+            raise
+        return str(error)
+    return None
 
 
 def task_inputs(task: TaskConfig) -> dict[str, Any]:

@@ -108,6 +108,7 @@ class Ruling:
         annotator: Who is asked next, for re_ask, escalate and ask_person.
         attempt: In which attempt.
         flags: Checks that the label failed.
+        final: Set apart for good: somebody who may say so has found that no label is right.
     """
 
     item_id: str
@@ -116,6 +117,7 @@ class Ruling:
     annotator: str | None = None
     attempt: int = 0
     flags: tuple[str, ...] = ()
+    final: bool = False
 
 
 def rule_on_labels(
@@ -127,6 +129,7 @@ def rule_on_labels(
     *,
     allowed: int,
     gold: NDArray[np.bool_],
+    declined: NDArray[np.bool_],
     labels: Sequence[str],
 ) -> list[Ruling]:
     """Rule on every item of a ballot, by arithmetic alone.
@@ -140,6 +143,7 @@ def rule_on_labels(
         allowed: Most items that may be sent past the annotators they have met; the least probable
             labels go first. Answers that were no label do not count against it.
         gold: Items with a trusted vote, shape (n,).
+        declined: Items of which a trusted annotator says that no label fits, shape (n,).
         labels: The label set.
 
     Returns:
@@ -155,6 +159,9 @@ def rule_on_labels(
         following = next_voter(row)
         if gold[row]:
             rulings[row] = Ruling(item, "accept", "a trusted annotator's label", flags=failed)
+        elif declined[row]:
+            reason = "a trusted annotator finds that no label fits"
+            rulings[row] = Ruling(item, "set_apart", reason, flags=failed, final=True)
         elif not voted:
             rulings[row] = _without_label(item, ballot, row, following)
         elif p >= config.accept_at and not failed:

@@ -208,7 +208,7 @@ class Bench:
         item, flags = outcome.item_id, self.rulings[row].flags
         reason = f"critic: {clip(outcome.reason, 300)}"
         if outcome.action == "set_apart":
-            return Ruling(item, "set_apart", reason, flags=flags)
+            return Ruling(item, "set_apart", reason, flags=flags, final=True)
         if outcome.action == "accept":
             p, least = float(self.verdict.p_correct[row]), self.config.set_apart_below
             if not self._voted(row):

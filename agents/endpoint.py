@@ -75,7 +75,9 @@ class EndpointConfig(BaseModel):
     timeout_s: float = Field(60, gt=0, description="Seconds to wait for an answer.")
     retries: int = Field(4, ge=0, description="Tries after the first, each reserved by itself.")
     structured: Structured = Field(
-        "auto", description="How an answer is held to its schema; auto probes the endpoint once."
+        "auto",
+        description="How an annotator's answer is held to its schema; auto probes the endpoint once. "
+        "Agents work by tool calls and take auto only.",
     )
     limit_parameter: Literal["auto"] | LimitName = Field(
         "auto", description="Name of the token limit in the request; auto finds out."

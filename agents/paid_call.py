@@ -1,4 +1,4 @@
-"""The only way to a paid answer: reserve, send, settle.
+"""The only way to a chat model's paid answer: reserve, send, settle.
 
 A request that was answered before, in this process or in one that was killed, is taken from the
 ledger and never sent again. Each try is reserved by itself, so the cap holds through retries.
@@ -18,6 +18,7 @@ from ..tools.ledger import Call, Ledger, Outcome, Settlement, Vote
 from ..tools.money import Price, show
 from .wire import Answer, WireFailure
 
+_MISCONFIGURED = frozenset((401, 402, 403, 404))
 _PER_MESSAGE = 16
 _PER_REQUEST = 64
 _PER_SCHEMA = 256
@@ -33,6 +34,11 @@ class CallRefused(EndpointError):
     def __init__(self, message: str, status: int | None) -> None:
         super().__init__(message)
         self.status = status
+
+    @property
+    def misconfigured(self) -> bool:
+        """Whether key, account, address or model are at fault: any request would be refused."""
+        return self.status in _MISCONFIGURED
 
 
 class CallStopped(LabelwrightError):

@@ -50,8 +50,8 @@ class Panel:
             is surest where it repeats them.
         ceiling: What no probability may pass: that the reference itself is right, or a lone
             annotator that nobody checks. 1 where the reference is trusted.
-        calibrations: By who has voted (a mask over the annotators), the map from the posterior to the
-            probability of agreeing with the reference, where there are audits enough.
+        calibrations: By who has voted (a mask over the annotators), the map from the posterior to
+            the probability of agreeing with the reference, where there are audits enough.
     """
 
     reference: str | None

@@ -21,7 +21,7 @@ from .model import AgentModelConfig
 
 STUDENTLESS = ("random", "k_means", "typiclust", "k_center")
 SEARCH = "search"
-"""Not a strategy of its own: the most probable items of classes that have too few labels."""
+"""Not a strategy of its own: the likeliest items of classes that have too few labels."""
 
 
 class SelectionConfig(BaseModel):
@@ -67,7 +67,9 @@ class PoolView:
         labelled: Rows that are labelled, as a mask of shape (n,).
         labels: Class of each labelled row, -1 elsewhere, shape (n,).
         proba: The student's probabilities, shape (n, K), or ``None`` before there is one.
-        out_of_sample: Its out-of-sample probabilities on labelled rows; NaN rows elsewhere.
+        out_of_sample: Its out-of-sample probabilities on labelled rows of the data; NaN rows
+            elsewhere, written texts included.
+        similarity: Of each row to each label's description, shape (n, K); only for a search.
     """
 
     vectors: NDArray[np.float32]
@@ -76,6 +78,7 @@ class PoolView:
     labels: NDArray[np.int64]
     proba: NDArray[np.float32] | None
     out_of_sample: NDArray[np.float32] | None
+    similarity: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,7 @@ def _pick(
     if n <= 0 or not len(candidates):
         return np.empty(0, np.int64)
     if name == SEARCH:
-        return _likeliest(view, candidates, n, wanted)
+        return _likeliest(view, candidates, n, rng, wanted)
     if view.proba is None and name not in STUDENTLESS:
         name = "random"
     picked = strategies.pick(
@@ -217,16 +220,29 @@ def _pick(
 
 
 def _likeliest(
-    view: PoolView, candidates: NDArray[np.int64], n: int, wanted: Sequence[int]
+    view: PoolView,
+    candidates: NDArray[np.int64],
+    n: int,
+    rng: np.random.Generator,
+    wanted: Sequence[int],
 ) -> NDArray[np.int64]:
-    """The items that the student holds likeliest to be of the wanted classes, in equal parts."""
+    """The items that are likeliest to be of the wanted classes, in equal parts.
+
+    By the student, then by nearness to the label's description; by that alone for a class that the
+    student has seen no label of, for it holds all items equally unlikely to be of it.
+    """
     if view.proba is None or not wanted:
         return np.empty(0, np.int64)
     share = math.ceil(n / len(wanted))
-    ranked = [
-        candidates[np.argsort(-view.proba[candidates, label], kind="stable")[:share]]
-        for label in wanted
-    ]
+    seen = set(view.labels[view.labelled].tolist())
+    # What still ties is in no order, rather than in that of the file.
+    shuffled = rng.permutation(candidates)
+    level = np.zeros(len(shuffled), np.float32)
+    ranked = []
+    for label in wanted:
+        likely = view.proba[shuffled, label] if label in seen else level
+        near = view.similarity[shuffled, label] if view.similarity is not None else level
+        ranked.append(shuffled[np.lexsort((-near, -likely))[:share]])
     # First choices of every class before second choices of any.
     by_turn = [int(row) for turn in zip_longest(*ranked) for row in turn if row is not None]
     return np.asarray(list(dict.fromkeys(by_turn))[:n], np.int64)

@@ -111,9 +111,13 @@ class StructuredChat:
         other: LimitName = (
             "max_tokens" if first == "max_completion_tokens" else "max_completion_tokens"
         )
-        auto = endpoint.config.limit_parameter == "auto"
+        names = [first, other] if endpoint.config.limit_parameter == "auto" else [first]
+        # A name that was refused leaves nothing in the ledger, so begin with one that was answered.
+        names.sort(
+            key=lambda name: self._ledger.answered(self._limit_call(name).request_key) is None
+        )
         reasons = []
-        for name in (first, other) if auto else (first,):
+        for name in names:
             endpoint.limit_name = name
             with _PROBING:
                 fault = self._limit_fault(name)
@@ -199,6 +203,9 @@ class StructuredChat:
             self._bodies[shape, mode] = made
         return made
 
+    def _limit_call(self, name: LimitName) -> Call:
+        return self._probe_call(name, "wire/long_answer")
+
     def _probe_call(self, what: str, prompt: str) -> Call:
         config = self.endpoint.config
         key = request_key("probe", config.url, config.model, what)
@@ -232,7 +239,7 @@ class StructuredChat:
 
     def _limit_fault(self, name: LimitName) -> str | None:
         config = self.endpoint.config
-        call = self._probe_call(name, "wire/long_answer")
+        call = self._limit_call(name)
         messages = self._prompts.get("wire/long_answer").render()
         wire = to_langchain(messages)
         # Reserved for the answer of a server that ignores the limit.

@@ -2,8 +2,9 @@
 
 A LangGraph of three nodes: the model, its tools, and the check of what came of them. It is bounded
 in steps and in money, every model call is paid through the ledger, and a rerun after a crash gets
-the answers it paid for without paying again. A model that misbehaves yields a failure, not an
-exception: the agent's rule policy takes over.
+the answers it paid for without paying again. A model that misbehaves, or a server that is out of
+order, yields a failure, not an exception: the agent's rule policy takes over. An endpoint that is
+configured wrongly is an error, or a run would go on without the agent it was told to use.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ def run_tool_agent(
 
     Raises:
         CallStopped: The run is stopping.
-        EndpointError: The server used more than was reserved.
+        EndpointError: The server refused the key, the account, the address or the model, or used
+            more than was reserved.
     """
     conversation = _Conversation(
         endpoint=endpoint,
@@ -176,6 +178,8 @@ class _Conversation:
             try:
                 settlement = self._pay(state, step, force)
             except CallRefused as error:
+                if error.misconfigured:
+                    raise
                 failure = str(error)
                 if error.status not in _FORM_UNKNOWN:
                     break

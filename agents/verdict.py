@@ -77,6 +77,16 @@ def gold_labels(ballot: Ballot, panel: Panel) -> NDArray[np.int64]:
     return gold
 
 
+def declined_by_gold(ballot: Ballot, panel: Panel) -> NDArray[np.bool_]:
+    """Items of which a trusted annotator says that no label fits, and none says otherwise."""
+    none = np.zeros(len(ballot.item_ids), bool)
+    if ballot.declined is None:
+        return none
+    columns = [ballot.annotators.index(name) for name in panel.gold]
+    declined = ballot.declined[:, columns].any(axis=1) if columns else none
+    return np.asarray(declined & (gold_labels(ballot, panel) == NO_VOTE), np.bool_)
+
+
 def accuracy_after_vote(
     posterior: NDArray[np.float64], reliability: float, *, trusted: bool = False
 ) -> NDArray[np.float64]:

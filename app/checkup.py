@@ -6,7 +6,7 @@ import os
 import platform
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -67,15 +67,23 @@ def environment() -> list[Finding]:
 def configuration(path: Path) -> list[Finding]:
     """A run configuration, its data file, its prompts and the keys that it needs."""
     from ..graph import load_config
+    from ..graph.inputs import check_data, check_recorded, thin_descriptions
 
     try:
         config = load_config(path)
     except LabelwrightError as error:
         return [Finding("configuration", False, str(error))]
-    data = config.data.path
+    thin = thin_descriptions(config)
+    recorded = [a.name for a in config.annotators if a.kind == "recorded"]
     return [
         Finding("configuration", True, f"{path}, annotators: {len(config.annotators)}"),
-        Finding("data", data.is_file(), str(data) if data.is_file() else f"{data}: no such file"),
+        *([Finding("label descriptions", None, thin)] if thin else []),
+        _given("data", lambda: check_data(config), str(config.data.path)),
+        *(
+            [_given("recorded votes", lambda: check_recorded(config), ", ".join(recorded))]
+            if recorded
+            else []
+        ),
         *(
             [_prompts("own prompts", [config.prompts, packaged_prompts()])]
             if config.prompts
@@ -111,6 +119,14 @@ def pool(folder: Path, *, rebuild: bool) -> list[Finding]:
             return list(_pool(ctx, rebuild))
     except LabelwrightError as error:
         return [Finding("pool", False, str(error))]
+
+
+def _given(what: str, check: Callable[[], object], detail: str) -> Finding:
+    try:
+        check()
+    except LabelwrightError as error:
+        return Finding(what, False, str(error))
+    return Finding(what, True, detail)
 
 
 def _prompts(what: str, folders: list[Path]) -> Finding:

@@ -35,11 +35,17 @@ class _ReadableErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except LabelwrightError as error:
-            typer.echo("\n".join([f"Error: {error}", *getattr(error, "__notes__", [])]), err=True)
+            typer.echo("\n".join([f"Error: {error}", *_notes(error)]), err=True)
             raise typer.Exit(of_error(error)) from None
         except KeyboardInterrupt:
             typer.echo("Aborted.", err=True)
             raise typer.Exit(ExitCode.ABORTED) from None
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What was added to an error for people; LangGraph adds ids of its own."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    return [note for note in notes if not note.startswith("During task with name ")]
 
 
 app = typer.Typer(

@@ -21,7 +21,7 @@ def show(console: Console, summary: dict[str, Any], folder: Path) -> None:
     for line in arithmetic(summary):
         console.print(f"  {line}", soft_wrap=True)
     for line in next_steps(summary, folder):
-        console.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=True, markup=False)
 
 
 def rows(summary: dict[str, Any]) -> list[Row]:
@@ -45,10 +45,13 @@ def next_steps(summary: dict[str, Any], folder: Path) -> list[str]:
         return [f"Files in {folder}: {', '.join(names)}"]
     go_on = f"labelwright resume {folder}"
     if summary["status"] == "waiting_for_people":
+        people = summary["people"]
         return [
-            f"Questions are in {folder / 'questions.jsonl'}. Write a label into each line, remove "
-            "the lines that nobody can answer, save it as answers.jsonl, and go on with: "
-            f"{go_on} --answers answers.jsonl"
+            f"{people['questions']} questions were put; they are in {folder / 'questions.jsonl'}.",
+            'Add a "label" to each line (null where none fits), leave out those that nobody can '
+            "answer, and save it as answers.jsonl. A finished line:",
+            f"  {people['finished_line']}",
+            f"Go on with: {go_on} --answers answers.jsonl",
         ]
     return [f"Go on with: {go_on}"]
 
@@ -76,6 +79,8 @@ def _label_rows(summary: dict[str, Any]) -> list[Row]:
                 f"macro-F1 {number(gold['macro_f1'])}",
             )
         )
+    if rejected := summary["pool"]["rejected"]:
+        found.append(("Rejected rows", f"{rejected:,}, each with its reason in rejected.jsonl"))
     return found
 
 
@@ -118,5 +123,7 @@ def _cost_rows(summary: dict[str, Any]) -> list[Row]:
 
 
 def _why(summary: dict[str, Any]) -> str:
-    why = why_stopped(summary)
-    return f"{why.removesuffix('.')} ({summary['stop']['detail']})." if summary["stop"] else why
+    why, stop = why_stopped(summary), summary["stop"]
+    if not stop or stop["detail"] in why:
+        return why
+    return f"{why.removesuffix('.')} ({stop['detail']})."

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from ..tools.ledger import Balance, Ledger
 from ..tools.money import show, to_nano
+from .intake import gold_warning, rejected_lines
 from .runs import LEDGER_FILE, check_line, read_state
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ def watching(
     def notify(event: Event) -> None:
         with lock:
             tally.update(event)
-            if not live and (line := tally.line(event)):
-                console.print(line, soft_wrap=True)
+            # What is wrong with the data, or became of answers, has to outlast the panel.
+            if (not live or event["event"] in {"ingested", "people"}) and (
+                line := tally.line(event)
+            ):
+                console.print(line, soft_wrap=True, markup=False)
 
     try:
         with screen if live else nullcontext():
@@ -113,12 +117,11 @@ class Tally:
         if kind == "reading":
             return self._now_and_then(self._stage)
         if kind == "ingested":
-            return (
-                f"read {event['rows']:,} rows: {event['texts']:,} texts, "
-                f"{event['near_duplicates']} near-duplicates, {event['rejected']} rejected"
-            )
+            return _read_line(event)
         if kind == "answers":
             return self._now_and_then(f"{round_}: {self._answers()}; {self._money()}")
+        if kind == "people":
+            return _people_line(event)
         if kind == "selected":
             return f"{round_}: {event['batch']} texts chosen, {event['audit']} audits"
         if kind == "generated":
@@ -218,6 +221,25 @@ def quality(metrics: Event) -> str:
         f"({metrics['audit_student_low']:.1%} to {metrics['audit_student_high']:.1%}, "
         f"n = {metrics['audited']})"
     )
+
+
+def _read_line(event: Event) -> str:
+    rejected = event["rejected"]
+    lines = [
+        f"read {event['rows'] + rejected:,} rows: {event['texts']:,} texts, "
+        f"{event['duplicates']:,} duplicates, {event['near_duplicates']:,} near-duplicates, "
+        f"{rejected:,} rejected",
+        *rejected_lines(rejected, event["reasons"], event["rejected_file"]),
+    ]
+    if warning := gold_warning(event["gold_outside_label_set"]):
+        lines.append(f"Note: {warning}")
+    return "\n".join(lines)
+
+
+def _people_line(event: Event) -> str:
+    answered = f"{event['answered']} of {event['asked']} answered"
+    who = f"{event['annotator']}: {answered}" if event["asked"] else ""
+    return "; ".join(part for part in (who, event["note"]) if part)
 
 
 def _decision(event: Event) -> str:

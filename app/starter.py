@@ -22,6 +22,8 @@ _MOST_LABELS = 200
 _TEXT = ("text", "message", "content", "body", "review", "sentence", "comment", "question")
 _ID = ("id", "item_id", "uuid", "key", "_id")
 _GOLD = ("gold", "label", "class", "category", "target", "intent", "sentiment", "topic", "y")
+_BLANK_LABEL = """    - name: ""   # write your labels
+      description: ""   # what belongs here, in a sentence"""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -90,7 +92,6 @@ def render(file: Path, data: Path | None, columns: Columns | None) -> str:
             columns.gold if columns else None,
             "true labels; only the evaluation sees them",
         ),
-        "stopping": "  items: 10000\n  error_cost_usd: 0.05",
     }
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)
 
@@ -147,15 +148,16 @@ def _template(column: str) -> str:
 
 def _optional(key: str, column: str | None, meaning: str) -> str:
     if column is None:
-        return f"# {key}: {key}   # {meaning}"
+        return f"  # {key}: {key}   # {meaning}"
     return f"  {key}: {json.dumps(column, ensure_ascii=False)}   # {meaning}"
 
 
 def _labels(counts: dict[str, int]) -> str:
-    # Fewer than two labels are no label set; the placeholders show what is wanted.
-    found = counts if len(counts) > 1 else {"first label": 0, "second label": 0}
+    if len(counts) < 2:
+        # Blank names are refused: nobody pays for labels that were never written.
+        return "\n".join([_BLANK_LABEL] * 2)
     lines = []
-    for name, rows in found.items():
+    for name, rows in counts.items():
         counted = f"   # rows: {rows:,}" if rows else ""
         lines.append(f"    - name: {json.dumps(name, ensure_ascii=False)}{counted}")
         lines.append('      description: ""   # what belongs here, in a sentence')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -56,12 +57,17 @@ def build_graph() -> StateGraph[RunState, RunContext, RunState, RunState]:
 
 
 def _in_step(node: Node) -> Any:
-    """A node that, when it runs again after a crash, does not see what it wrote the first time."""
+    """A node that keeps the time, and that does not see what it wrote before a crash."""
 
     @wraps(node)
     def run(state: RunState, runtime: Runtime[RunContext]) -> RunState:
-        runtime.context.step = state["step"]
-        return node(state, runtime)
+        ctx = runtime.context
+        ctx.step = state["step"]
+        update = node(state, runtime)
+        now = time.monotonic()
+        seconds = state["seconds"] + now - ctx.started
+        ctx.started = now
+        return {**update, "seconds": seconds}
 
     return run
 

@@ -54,11 +54,13 @@ def usable(ctx: RunContext, fit: RoundFit | None) -> bool:
     """Whether position in the pool says enough about labels for a check to rest on it.
 
     Where the student, out of sample, seldom agrees with accepted labels, most flags are false.
+    Written texts are easy and prove nothing.
     """
     if fit is None:
         return False
-    agreement = float((fit.out_of_sample.argmax(axis=1) == fit.labels).mean())
-    return agreement >= ctx.config.critic.checks_from
+    real = ~ctx.pool.origins()[ctx.row_numbers(fit.ids)]
+    right = fit.out_of_sample[real].argmax(axis=1) == fit.labels[real]
+    return bool(len(right)) and float(right.mean()) >= ctx.config.critic.checks_from
 
 
 def flags_of_new(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import math
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -173,6 +176,19 @@ def parse_config(raw: dict[str, Any], *, folder: Path, source: str = "run.yaml")
         raise ConfigError("\n".join(f"{source}: {line}" for line in lines)) from None
 
 
+def with_cap(config: RunConfig, usd: float) -> RunConfig:
+    """The configuration under another money cap.
+
+    Raises:
+        ConfigError: The cap is not a finite amount of 0 or more.
+    """
+    if not (math.isfinite(usd) and usd >= 0):
+        raise ConfigError(f"usd: expected a cap in USD of 0 or more, found {usd!r}.")
+    return config.model_copy(
+        update={"budget": config.budget.model_copy(update={"usd": float(usd)})}
+    )
+
+
 def dump_config(config: RunConfig) -> str:
     """The configuration as YAML, every default written out."""
     plain = config.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -200,6 +216,26 @@ _ADVICE = {
     "{per_label: USD}: an unknown price is refused, never counted as free",
 }
 _SECTION = frozenset(("model_type", "model_attributes_type", "dict_type"))
+_EXPECTED = {
+    "greater_than_equal": "expected a number of {ge:g} or more",
+    "greater_than": "expected a number above {gt:g}",
+    "less_than_equal": "expected a number of {le:g} or less",
+    "less_than": "expected a number below {lt:g}",
+    "finite_number": "expected a finite number",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected text; a number or a word such as no needs quotes around it",
+    "string_too_short": "expected text that is not empty",
+    "list_type": "expected a list",
+    "too_short": "expected {min_length} or more of them",
+    "literal_error": "expected {expected}",
+}
+"""The commonest mistakes by pydantic's name of them, in words for who has not read its manual."""
 _MAY_BE_SECRET = frozenset(("base_url", "url", "api_key_env"))
 _LONGEST_VALUE = 200
 
@@ -213,13 +249,51 @@ def _explain(detail: Any) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     field = str(loc[-1]) if loc else ""
     if detail["type"] == "extra_forbidden":
-        message = _ADVICE.get(field, "no such option; check the spelling or remove it")
-        return f"{where}{message}."
+        return f"{where}{_ADVICE.get(field) or _no_such_option(detail['loc'])}."
     if detail["type"] == "missing":
         return f"{where}{_ADVICE.get(field, 'is missing; expected a value for it')}."
     if detail["type"] in _SECTION:
         message = "expected a section with options of its own"
+    if detail["type"] in _EXPECTED:
+        message = _EXPECTED[detail["type"]].format(**detail.get("ctx", {}))
+    if detail["type"] == "string_pattern_mismatch" and (
+        choices := re.fullmatch(r"\^\(([\w|]+)\)\$", detail["ctx"]["pattern"])
+    ):
+        message = f"expected one of {choices[1].replace('|', ', ')}"
+    if field == "api_key_env":
+        message = "is the NAME of an environment variable, not the key; such as OPENAI_API_KEY"
     value = detail.get("input")
     if isinstance(value, dict | list) or field in _MAY_BE_SECRET:
         return f"{where}{message}."
     return f"{where}{message}. Found {redact(repr(value))[:_LONGEST_VALUE]}."
+
+
+def _no_such_option(loc: tuple[str | int, ...]) -> str:
+    """What to say of a key that its section does not have, with the option most like it."""
+    models: list[type[BaseModel]] = [RunConfig]
+    for part in loc[:-1]:
+        inner = [
+            found
+            for model in models
+            if part in model.model_fields
+            for found in _models(model.model_fields[str(part)].annotation)
+        ]
+        # A part that is no field is a place in a list, or the kind that chose among a union.
+        kinds = [m for m in models if part in get_args(_annotation(m, "kind"))]
+        models = inner or kinds or models
+    options = [info.alias or name for m in models for name, info in m.model_fields.items()]
+    near = difflib.get_close_matches(str(loc[-1]), options, 1)
+    if near:
+        return f"no such option; did you mean {near[0]!r}? Correct the spelling or remove it"
+    return "no such option; check the spelling or remove it"
+
+
+def _annotation(model: type[BaseModel], name: str) -> Any:
+    return model.model_fields[name].annotation if name in model.model_fields else None
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models inside a type: in a list, beside None, or as parts of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]

@@ -34,7 +34,8 @@ class Splits:
     """Fixed random parts of the pool, drawn before anything is labelled.
 
     Attributes:
-        stop_set: Rows on which churn is measured; never trained on while the loop runs.
+        stop_set: Rows on which churn is measured; never trained on while the loop runs. At most a
+            quarter of the pool, and none where that is less than two.
         audit_order: The other rows in the order in which audits take them.
     """
 
@@ -136,6 +137,8 @@ class RunContext:
         real = np.flatnonzero(~self.pool.origins())
         order = self.rng(0, "splits").permutation(real)
         size = min(self.config.stopping.stop_set_size, len(real) // 4)
+        if size < 2:
+            size = 0  # One item has no churn to speak of, and the student needs it more.
         return Splits(np.sort(order[:size]), order[size:])
 
     def rng(self, round_: int, purpose: str) -> np.random.Generator:

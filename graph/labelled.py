@@ -22,10 +22,16 @@ class TrainingSet:
 
 
 def labelled_items(ctx: RunContext) -> dict[str, Consensus]:
-    """The latest consensus of every item that the run has settled, accepted or set apart."""
+    """The latest consensus of every item that the run has settled, accepted or set apart.
+
+    A delivery settles nothing: a run that goes on after it, under a higher cap, neither learns from
+    labels that the student gave without a vote nor takes such items for done.
+    """
+    deliveries = [decision.step for decision in ctx.ledger.log.decisions("deliver")]
+    concluded = ctx.ledger.votes.concluded(ctx.step, without=deliveries)
     return {
         item: consensus
-        for item, consensus in ctx.ledger.votes.concluded(ctx.step).items()
+        for item, consensus in concluded.items()
         if consensus.outcome in {"accept", "set_apart"}
     }
 

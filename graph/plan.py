@@ -15,13 +15,14 @@ from ..agents.annotators.settings import ChatAnnotatorConfig, RecordedAnnotatorC
 from ..agents.ensemble import Voter, cascade, reference
 from ..agents.model import AgentModelConfig
 from ..tools.embedding import EmbedderConfig, wordpiece_counts
-from ..tools.errors import DataError
 from ..tools.ledger import Ledger
 from ..tools.money import Price, to_nano
 from ..tools.plateau import Value, value_of_accuracy
 from ..tools.prompts import Message, PromptLibrary, packaged_prompts
-from ..tools.readers import Row, read_rows
+from ..tools.readers import ReadReport, Row, read_rows
 from .config import RunConfig, load_config
+from .inputs import check_recorded, thin_descriptions
+from .nodes.generate import blind_annotator
 
 SAMPLE = 2000
 """Texts that token counts are taken from; the others are counted as like them."""
@@ -65,6 +66,9 @@ class Quote:
     Attributes:
         texts: Different texts of the pool.
         rejected: Rows that can not be used.
+        reasons: Why, for the first of them.
+        unknown_gold: How often each gold value occurs that is no label of the set.
+        thin: What to say where most labels have no description.
         rounds: Least and most rounds.
         batch: Items a round.
         lines: Positions.
@@ -79,6 +83,9 @@ class Quote:
 
     texts: int
     rejected: int
+    reasons: list[str]
+    unknown_gold: dict[str, int]
+    thin: str | None
     rounds: tuple[int, int]
     batch: int
     lines: list[Line]
@@ -113,14 +120,17 @@ def plan(config: RunConfig | Path | str) -> Quote:
     """Quote the whole loop; reads the data and the templates, sends nothing.
 
     The low end stops as early as the rule allows and needs no second opinion; the high end runs
-    every round, sends every label through the whole cascade, and is cut at the cap.
+    every round, sends every label through the whole cascade, asks again as often as it may, writes
+    all the texts it may, and is cut at the cap.
 
     Raises:
         LabelwrightError: The configuration or the data can not be used.
     """
     if not isinstance(config, RunConfig):
         config = load_config(Path(config))
-    texts, sample, rejected = _read(config)
+    report = ReadReport()
+    texts, sample = _read(config, report)
+    check_recorded(config)
     prompts = PromptLibrary([*([config.prompts] if config.prompts else []), packaged_prompts()])
     own = float(np.mean(wordpiece_counts(sample)))
     costs, prompt = _costs(config, prompts, sample, own)
@@ -136,7 +146,10 @@ def plan(config: RunConfig | Path | str) -> Quote:
     cap = to_nano(config.budget.usd)
     return Quote(
         texts=texts,
-        rejected=rejected,
+        rejected=report.rejected,
+        reasons=report.reasons,
+        unknown_gold=dict(sorted(report.unknown_gold.items())),
+        thin=thin_descriptions(config),
         rounds=(least, most),
         batch=batch,
         lines=lines,
@@ -150,21 +163,16 @@ def plan(config: RunConfig | Path | str) -> Quote:
     )
 
 
-def _read(config: RunConfig) -> tuple[int, list[str], int]:
-    """(different texts, a sample of them, rejected rows)."""
+def _read(config: RunConfig, report: ReadReport) -> tuple[int, list[str]]:
+    """(different texts, a sample of them)."""
     seen: set[int] = set()
     sample: list[str] = []
-    rejected = 0
-    for entry in read_rows(config.data, config.task):
-        if not isinstance(entry, Row):
-            rejected += 1
-        elif hash(entry.text) not in seen:
+    for entry in read_rows(config.data, config.task, report):
+        if isinstance(entry, Row) and hash(entry.text) not in seen:
             seen.add(hash(entry.text))
             if len(sample) < SAMPLE:
                 sample.append(entry.text)
-    if not sample:
-        raise DataError(f"{config.data.path}: no row can be used; {rejected} were rejected.")
-    return len(seen), sample, rejected
+    return len(seen), sample
 
 
 def _costs(
@@ -207,9 +215,9 @@ def _lines(
     target = reference(voters)
     first = next(voter for voter in voters if not voter.person)
     critic = config.critic
+    judge = blind_annotator(config, voters) if config.generation.enabled else None
     lines = []
     for voter in voters:
-        asked_at_most = config.human.questions_per_round if voter.person else texts
         audits = [0, 0]
         if target is not None and (not voter.person or voter == target):
             later = math.ceil(critic.audit_share * batch)
@@ -217,18 +225,30 @@ def _lines(
         sent_on = math.ceil(critic.escalate_share * batch)
         label = [batch * r for r in rounds] if voter == first else [0, sent_on * rounds[1]]
         sweep = 0 if voter.person else max(0, texts - batch * rounds[0])
-        most = min(audits[1] + label[1] + sweep, texts * (critic.attempts if voter.repeats else 1))
-        most = min(most, asked_at_most * rounds[1])
-        fewest = min(audits[0] + label[0], texts, asked_at_most * rounds[0], most)
+        most = min(audits[1] + label[1] + sweep, texts)
+        fewest = min(audits[0] + label[0], most)
+        if voter.person:
+            questions = config.human.questions_per_round
+            fewest, most = min(fewest, questions * rounds[0]), min(most, questions * rounds[1])
+        most *= critic.attempts if voter.repeats else 1
+        if voter.name == judge:
+            most += _written(config, texts) * rounds[1]
         lines.append(_line(costs[voter.name], "annotates", (fewest, most)))
-    for name, model in (
-        ("selector", config.selection.model),
-        ("critic", config.critic.model),
-        ("generator", config.generation.model if config.generation.enabled else None),
+    for name, model, decisions in (
+        ("selector", config.selection.model, 1),
+        ("critic", config.critic.model, 2),  # the review, and the explanation of the stop rule
+        ("generator", config.generation.model if config.generation.enabled else None, 1),
     ):
         if model is not None:
-            lines.append(_agent_line(name, model, rounds))
+            lines.append(_agent_line(name, model, rounds, decisions))
     return lines
+
+
+def _written(config: RunConfig, texts: int) -> int:
+    """Most texts that are written in a round; each gets one blind label."""
+    share = config.generation.max_share
+    room = math.floor(share / (1 - share) * texts)
+    return min(config.generation.per_class * len(config.task.labels), room)
 
 
 def _line(cost: _Cost, what: str, votes: tuple[int, int]) -> Line:
@@ -260,11 +280,13 @@ def _embedder_line(embedder: EmbedderConfig, texts: int, own: float) -> Line:
     )
 
 
-def _agent_line(name: str, model: AgentModelConfig, rounds: tuple[int, int]) -> Line:
-    """Two steps are the least of a decision; money is bounded by its allowance."""
-    steps = (2 * rounds[0], model.steps * rounds[1])
+def _agent_line(
+    name: str, model: AgentModelConfig, rounds: tuple[int, int], decisions: int
+) -> Line:
+    """At least one decision of two steps a round, at most ``decisions`` with an allowance each."""
+    steps = (2 * rounds[0], model.steps * rounds[1] * decisions)
     tokens_in, tokens_out = _AGENT_TOKENS
-    allowance = to_nano(model.usd_per_decision) * rounds[1]
+    allowance = to_nano(model.usd_per_decision) * rounds[1] * decisions
     low, high = (model.price.cost(n * tokens_in, n * tokens_out) for n in steps)
     middle = sum(steps) // 2
     return Line(

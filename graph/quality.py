@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..agents.ballot import Ballot
 from ..agents.ensemble import reference
 from ..agents.verdict import weigh
 from ..tools.aggregation import NO_VOTE
 from ..tools.audit import Interval, accuracy_interval
+from ..tools.ledger import Consensus
 from .context import RunContext
 from .rounds import RoundFit
 
@@ -25,58 +27,102 @@ class AuditFigures:
 
     Attributes:
         n: Audited items with a trusted label.
-        label_errors: Labels among them that the ensemble would have accepted and that are wrong.
-        kept: Items whose label, without the trusted annotator, would not be set apart.
-        kept_right: Those of them whose label is right.
         student: Out-of-sample accuracy of the student on them.
         why_not: Why there are no figures, where there are none.
     """
 
     n: int
-    label_errors: int
-    kept: int
-    kept_right: int
     student: Interval
     why_not: str | None
 
 
-def audit_figures(ctx: RunContext, audited: int, fit: RoundFit | None) -> AuditFigures:
-    """Judge the ensemble's labels and the student on the audit sample so far.
+@dataclass(frozen=True)
+class Stratum:
+    """Labels that came about in the same way, and how such labels fare on the audit sample.
 
-    The ensemble is judged as it works without the trusted annotator: a label that it would not
-    have accepted would have been sent on, and is no error.
+    Attributes:
+        voters: Whose votes are behind them, trusted ones left out.
+        right: Audited items on which such a label would be right.
+        n: Audited items on which there would be such a label.
+        size: Labels of this kind.
+    """
+
+    voters: tuple[str, ...]
+    right: int
+    n: int
+    size: int
+
+
+def audit_figures(ctx: RunContext, audited: int, fit: RoundFit | None) -> AuditFigures:
+    """Judge the student on the audit sample so far."""
+    nothing = accuracy_interval(0, 0)
+    target = reference(ctx.voters)
+    if target is None or not target.trusted:
+        return AuditFigures(0, nothing, "no annotator is trusted, so nothing is audited")
+    ids = ctx.audit_ids(audited)
+    truth = ctx.ballot(ids).column(target.name)
+    known = truth != NO_VOTE
+    if not known.any():
+        return AuditFigures(0, nothing, "no audit has been answered yet")
+    student = ctx.student_view(ids, fit)
+    if student is None:
+        return AuditFigures(int(known.sum()), nothing, None)
+    right = int((student.argmax(axis=1) == truth)[known].sum())
+    return AuditFigures(int(known.sum()), accuracy_interval(right, int(known.sum())), None)
+
+
+def label_strata(
+    ctx: RunContext, audited: int, fit: RoundFit | None, labels: Iterable[Consensus]
+) -> list[Stratum]:
+    """Accepted labels by whose votes are behind them, each kind judged on the audit sample.
+
+    The audit sample was put to everybody; most labels rest on one cheap vote or on the student's
+    word. So each kind of label is judged with the votes that it has, the others hidden. Trusted
+    labels are right by configuration. A kind that the audit can not show is judged as the student
+    alone.
+
+    Returns:
+        One stratum a kind, none where no annotator is trusted or no audit is answered.
     """
     target = reference(ctx.voters)
-    nothing = accuracy_interval(0, 0)
     if target is None or not target.trusted:
-        return AuditFigures(0, 0, 0, 0, nothing, "no annotator is trusted, so nothing is audited")
+        return []
     ids = ctx.audit_ids(audited)
     ballot = ctx.ballot(ids)
     truth = ballot.column(target.name)
-    known = np.flatnonzero(truth != NO_VOTE)
-    if not len(known):
-        return AuditFigures(0, 0, 0, 0, nothing, "no audit has been answered yet")
-    panel = ctx.panel(audited, fit)
-    hidden = ballot.votes.copy()
-    hidden[:, [ballot.annotators.index(name) for name in panel.gold]] = NO_VOTE
-    blind = Ballot(ballot.item_ids, ballot.annotators, hidden, ballot.answers)
+    if not (truth != NO_VOTE).any():
+        return []
+    accepted = [consensus for consensus in labels if consensus.outcome == "accept"]
+    gold = sum(bool(consensus.evidence["gold"]) for consensus in accepted)
+    kinds = Counter(tuple(sorted(c.evidence["votes"])) for c in accepted if not c.evidence["gold"])
+    panel = replace(ctx.panel(audited, fit), gold=())
     student = ctx.student_view(ids, fit)
-    verdict = weigh(
-        blind,
-        replace(panel, gold=()),
-        student,
-        classes=len(ctx.labels),
-    )
-    voted = (hidden != NO_VOTE).any(axis=1)
-    accepted = voted & (verdict.p_correct >= ctx.config.critic.accept_at)
-    errors = int((accepted & (verdict.label != truth))[known].sum())
-    kept = verdict.p_correct[known] >= ctx.config.critic.set_apart_below
-    kept_right = int((kept & (verdict.label == truth)[known]).sum())
-    right = 0 if student is None else int((student.argmax(axis=1) == truth)[known].sum())
-    judged = 0 if student is None else len(known)
-    return AuditFigures(
-        len(known), errors, int(kept.sum()), kept_right, accuracy_interval(right, judged), None
-    )
+
+    def judge(voters: tuple[str, ...]) -> tuple[int, int]:
+        shown = np.isin(ballot.annotators, voters)
+        asked = (truth != NO_VOTE) & (ballot.votes[:, shown] != NO_VOTE).all(axis=1)
+        seen = replace(ballot, votes=np.where(shown, ballot.votes, NO_VOTE), declined=None)
+        verdict = weigh(seen, panel, student, classes=len(ctx.labels))
+        kept = asked & (verdict.p_correct >= ctx.config.critic.set_apart_below)
+        return int((kept & (verdict.label == truth)).sum()), int(kept.sum())
+
+    strata = [Stratum((), gold, gold, gold)] if gold else []
+    for voters, size in sorted(kinds.items()):
+        right, n = judge(voters)
+        if not n:
+            right, n = judge(())
+        strata.append(Stratum(voters, right, n, size))
+    return strata
+
+
+def wrong_labels(strata: Sequence[Stratum], audited: int) -> int:
+    """Of as many labels as were audited, how many would be wrong, each kind by its share."""
+    judged = [stratum for stratum in strata if stratum.n]
+    total = sum(stratum.size for stratum in judged)
+    if not total:
+        return 0
+    wrong = sum(stratum.size * (1 - stratum.right / stratum.n) for stratum in judged)
+    return min(audited, math.ceil(audited * wrong / total - 1e-9))
 
 
 def best_round(ctx: RunContext, audited: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,9 +14,10 @@ from ..tools.pool import Pool
 from ..tools.prompts import PromptLibrary, packaged_prompts
 from ..tools.rows import Rows
 from ..tools.snapshot import stored_dim
-from .config import RunConfig, dump_config, load_config
+from .config import RunConfig, dump_config, load_config, with_cap
 from .context import Notify, RunContext
 from .embedding_costs import charge_to
+from .inputs import check_data, check_recorded
 
 CONFIG_FILE = "run.yaml"
 LEDGER_FILE = "ledger.sqlite"
@@ -31,18 +31,22 @@ def create_run(config: RunConfig, folder: Path) -> None:
 
     Raises:
         ConfigError: The folder holds a run already, or an endpoint's key is missing.
+        DataError: The data or recorded votes can not be read as configured.
     """
     if (folder / CONFIG_FILE).exists():
         raise ConfigError(
             f"{folder}: holds a run already; resume it, or choose another name for the new one."
         )
     check_keys(config)
-    folder.mkdir(parents=True, exist_ok=True)
+    # The folder pins the configuration, so what is wrong with it could not be mended there.
+    check_data(config)
+    check_recorded(config)
     folders = [config.prompts] if config.prompts else []
     library = PromptLibrary([*folders, packaged_prompts()])
     problems = library.check()
     if problems:
         raise ConfigError("prompts: " + "\n".join(problems))
+    folder.mkdir(parents=True, exist_ok=True)
     hashes = library.snapshot(folder / PROMPT_FOLDER)
     lines = "".join(f"#   {name}: {digest}\n" for name, digest in sorted(hashes.items()))
     # Last: a folder with a configuration is a run.
@@ -91,6 +95,7 @@ def open_run(
     with ExitStack() as stack:
         stack.enter_context(hold(folder / "run.lock", f"the run {folder.name!r}"))
         ledger = stack.enter_context(Ledger(folder / LEDGER_FILE))
+        _retire_stops(ledger)
         config = _with_cap(config, ledger, usd)
         ledger.caps = config.budget.caps()
         ledger.recover()
@@ -123,15 +128,20 @@ def open_run(
         yield context
 
 
+def _retire_stops(ledger: Ledger) -> None:
+    """Lay down the stops that came when nobody ran the run; those from now on are meant for us."""
+    for directive in ledger.log.directives(pending=True):
+        if directive.kind == "stop":
+            ledger.log.acknowledge(directive.seq, "the run had ended by itself")
+
+
 def _with_cap(config: RunConfig, ledger: Ledger, usd: float | None) -> RunConfig:
     """The configuration under the cap that was ordered last, here or in an earlier resume."""
-    if usd is not None:
-        if not (math.isfinite(usd) and usd >= 0):
-            raise ConfigError(f"usd: expected a cap in USD of 0 or more, found {usd!r}.")
-        seq = ledger.log.direct("cap", {"usd": usd})
-        ledger.log.acknowledge(seq, f"cap is ${usd:g}")
     caps = [d.payload["usd"] for d in ledger.log.directives() if d.kind == "cap"]
-    if not caps:
+    if usd is not None:
+        was = caps[-1] if caps else config.budget.usd
+        config = with_cap(config, usd)
+        # It is acknowledged once it is known what it changes.
+        ledger.log.direct("cap", {"usd": usd, "was": was})
         return config
-    budget = config.budget.model_copy(update={"usd": float(caps[-1])})
-    return config.model_copy(update={"budget": budget})
+    return with_cap(config, caps[-1]) if caps else config

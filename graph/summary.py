@@ -14,7 +14,7 @@ from ..tools.money import to_usd
 from .context import RunContext
 from .evaluation import against_gold
 from .nodes.critique import panel_table
-from .quality import AuditFigures, audit_figures, best_round
+from .quality import AuditFigures, Stratum, audit_figures, best_round, label_strata
 from .state import RunState
 from .value import value
 
@@ -60,7 +60,9 @@ def summarise(ctx: RunContext, state: RunState, status: str) -> dict[str, Any]:
         "pool": {**asdict(ctx.rows.counts()), "synthetic": int(ctx.pool.origins().sum())},
         "labels": label_counts(ctx, labels),
         "quality": {
-            "labels": _label_quality(figures, labels),
+            "labels": _label_quality(
+                figures, label_strata(ctx, state["audited"], fit, labels.values())
+            ),
             "student": {**asdict(figures.student), "why_not": figures.why_not},
             "gold": asdict(gold) if gold else None,
         },
@@ -99,28 +101,23 @@ def _why(consensus: Consensus) -> str:
     return "too improbable" if consensus.p_correct is not None else consensus.reason
 
 
-def _label_quality(figures: AuditFigures, labels: dict[str, Consensus]) -> dict[str, Any]:
-    """Accuracy of the delivered labels by the audit.
-
-    Items with a trusted label are right by configuration. The others are judged on the audit
-    sample: what the run would have said of those items without the trusted annotator.
-    """
-    accepted = [c for c in labels.values() if c.outcome == "accept"]
-    if figures.why_not or not figures.kept or not accepted:
+def _label_quality(figures: AuditFigures, strata: list[Stratum]) -> dict[str, Any]:
+    """Accuracy of the delivered labels by the audit, each kind of label judged by itself."""
+    if figures.why_not or not strata:
         return {
             "estimate": None,
             "low": 0.0,
             "high": 1.0,
             "n": 0,
-            "why_not": figures.why_not or "no audited label was accepted",
+            "why_not": figures.why_not or "no label was accepted",
         }
-    gold = sum(bool(c.evidence["gold"]) for c in accepted)
-    strata = [(figures.kept_right, figures.kept, len(accepted) - gold)]
-    if gold:
-        strata.append((gold, gold, gold))
-    right, audited, sizes = (list(column) for column in zip(*strata, strict=True))
-    interval = stratified_interval(right, audited, sizes)
-    return {**asdict(interval), "n": figures.kept, "why_not": None}
+    interval = stratified_interval(
+        [stratum.right for stratum in strata],
+        [stratum.n for stratum in strata],
+        [stratum.size for stratum in strata],
+    )
+    why_not = None if interval.estimate is not None else "the audit does not show every label"
+    return {**asdict(interval), "n": figures.n, "why_not": why_not}
 
 
 def _annotators(
@@ -164,7 +161,9 @@ def _curve(ctx: RunContext) -> list[dict[str, Any]]:
     rows = []
     previous: Any = None
     for number, metrics, predictions in ctx.ledger.log.rounds():
-        moved = None if previous is None else float(np.mean(previous != predictions))
+        moved = None
+        if previous is not None and len(predictions):
+            moved = float(np.mean(previous != predictions))
         previous = predictions
         rows.append(
             {

@@ -221,6 +221,11 @@ def _limits(summary: Summary) -> str:
             f"The {count(labels['set_apart'])} texts that were set apart are the hard ones: "
             "without them the data set is easier than the pool it comes from."
         )
+    if rejected := _part(summary, "pool").get("rejected"):
+        lines.append(
+            f"{count(rejected)} rows of the input could not be used and are not in the data set; "
+            "`rejected.jsonl` says why."
+        )
     empty = [plain(name) for name, n in (labels.get("by_label") or {}).items() if not n]
     if empty:
         lines.append(f"No text was given the label {', '.join(empty)}.")

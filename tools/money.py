@@ -72,6 +72,11 @@ class Price(BaseModel):
             raise ValueError(_KINDS)
         if self.cached_in is not None and not by_token:
             raise ValueError("'cached_in' goes with 'in' and 'out'")
+        # A call is reserved at the price of fresh tokens, which must bound what it can cost.
+        if self.cached_in is not None and self.input is not None and self.cached_in > self.input:
+            raise ValueError(
+                f"'cached_in' is at most 'in': found {self.cached_in:g} and {self.input:g}"
+            )
         return self
 
     def cost(

@@ -37,7 +37,10 @@ class StoppingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     point_value_usd: float | None = Field(
-        None, ge=0, description="USD that one more point (0.01) of accuracy is worth."
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="USD that one more point (0.01) of accuracy is worth.",
     )
     items: int | None = Field(
         None,
@@ -45,7 +48,10 @@ class StoppingConfig(BaseModel):
         description="Items the labels or the student will decide on; with error_cost_usd.",
     )
     error_cost_usd: float | None = Field(
-        None, ge=0, description="USD that one wrong label costs; with items."
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="USD that one wrong label costs; with items.",
     )
     window: int = Field(3, ge=1, description="Rounds over which churn and money are compared.")
     prior_rho: float = Field(
@@ -120,8 +126,8 @@ class Check:
         window: rounds compared.
         stop_set: items of the stop set.
         weighted: whether churn is class-weighted, and so not a plain share.
-        churn: share of the stop set that changed; None before the first whole window, as are all
-            figures derived from it.
+        churn: share of the stop set that changed; None before the first whole window and with fewer
+            than two items, as are all figures derived from it.
         churn_low: lower end of its 95 % interval.
         churn_high: upper end of its 95 % interval.
         money_window: spent in the window.
@@ -200,7 +206,8 @@ def check(
     expected: int | None = None
     most: int | None = None
     certificate = rule = False
-    if rounds > window:
+    measurable = len(history[-1]) >= 2
+    if rounds > window and measurable:
         moved = churn(history[-1 - window], history[-1], class_weights)
         d, low, high = moved.estimate or 0.0, moved.low, moved.high
         expected, most = round(value * rho * d), round(value * high)
@@ -212,6 +219,8 @@ def check(
     verdict: Verdict
     if rounds >= config.max_rounds:
         verdict, why = "stop", f"the cap of {config.max_rounds} rounds is reached"
+    elif not measurable:
+        verdict, why = "continue", "the pool is too small for a stop set, so churn has no measure"
     elif d is None:
         verdict, why = "continue", f"a window of {window} rounds needs {window + 1} rounds"
     else:
@@ -242,7 +251,7 @@ def _verdict(
 ) -> tuple[Verdict, str]:
     if certificate:
         return "stop", "even if every changed prediction were now right, the window did not pay"
-    times = f"{streak} of {config.patience} checks in a row"
+    times = f"{min(streak, config.patience)} of {config.patience} checks in a row"
     if spent == 0:
         limit = f"{config.free_churn:.1%} (or nothing changed)"
         if not rule:
@@ -307,7 +316,7 @@ def next_dollars(check: Check, usd: float) -> NextDollars:
         Expected points (rho * churn) and at most (upper end of churn), capped at 100, and a text.
     """
     if check.churn is None or check.churn_high is None:
-        return NextDollars(None, None, "Nothing can be said before the first whole window.")
+        return NextDollars(None, None, f"Nothing can be said: {check.why}.")
     if check.money_window == 0:
         return NextDollars(None, None, "Rounds cost nothing, so a dollar has no price in accuracy.")
     windows = usd * NANO / check.money_window

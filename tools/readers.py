@@ -33,6 +33,7 @@ _SUFFIXES: dict[str, Format] = {
 # One CSV field. It also bounds what a quote that is never closed can swallow.
 _LARGEST_FIELD = 64 * 2**20
 _PARQUET_BATCH = 512
+_REASONS = 3
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -99,10 +100,11 @@ class Rejected:
 
 @dataclass
 class ReadReport:
-    """What a pass over the file saw; filled while `read_rows` is iterated."""
+    """What a pass over the file saw, with the first reasons; filled as `read_rows` is iterated."""
 
     rows: int = 0
     rejected: int = 0
+    reasons: list[str] = field(default_factory=list)
     with_gold: int = 0
     unknown_gold: Counter[str] = field(default_factory=Counter)
 
@@ -132,20 +134,18 @@ def read_rows(
     """
     report = ReadReport() if report is None else report
     to_row = _row_builder(data, task, report)
-    first_reason = None
     for record in _records(data, task):
         result = record if isinstance(record, Rejected) else to_row(*record)
         if isinstance(result, Rejected):
             report.rejected += 1
-            first_reason = first_reason or f" The first: line {result.line}: {result.reason}"
+            if len(report.reasons) < _REASONS:
+                report.reasons.append(f"line {result.line}: {result.reason}")
         else:
             report.rows += 1
         yield result
     if not report.rows:
-        raise DataError(
-            f"{data.path} has no usable row ({report.rejected} rejected)."
-            f"{first_reason or ' Expected at least one row of data.'}"
-        )
+        first = f"The first: {report.reasons[0]}" if report.reasons else "Expected a row of data."
+        raise DataError(f"{data.path} has no usable row ({report.rejected} rejected). {first}")
     if data.gold is not None and not report.with_gold:
         raise DataError(
             f"{data.path}: no row has a value in the gold column {data.gold!r}. Correct `gold`, or "

@@ -34,7 +34,9 @@ class LabelConfig(BaseModel):
     @classmethod
     def _not_blank(cls, name: str) -> str:
         if not normalised_label(name):
-            raise ValueError("a label has a blank name: give every label a name that can be read")
+            raise ValueError(
+                "a label has a blank name: write your labels, each with a name that can be read"
+            )
         return name.strip()
 
 

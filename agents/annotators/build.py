@@ -14,7 +14,7 @@ from ...tools.prompts import PromptLibrary
 from ...tools.task import TaskConfig
 from .annotator import Annotator
 from .chat import ONE, ChatAnnotator
-from .embedded import EmbeddedAnnotator
+from .embedded import EmbeddedAnnotator, pool_centre
 from .recorded import RecordedAnnotator
 from .settings import (
     AnnotatorConfig,
@@ -51,10 +51,7 @@ def build_annotator(
     def vectors(ids: Sequence[str]) -> NDArray[np.float32]:
         return pool.vectors()[[pool.index(item) for item in ids]]
 
-    # Written items come after the real ones; a run that is resumed must not move the centre.
-    real = int((~pool.origins()).sum())
-    centre = pool.vectors()[:real].mean(axis=0, dtype=np.float64).astype(np.float32)
-    return EmbeddedAnnotator(config, task, embedder, vectors, centre)
+    return EmbeddedAnnotator(config, task, embedder, vectors, pool_centre(pool))
 
 
 def prompt_tokens(task: TaskConfig, prompts: PromptLibrary) -> int:

@@ -19,6 +19,7 @@ from ...tools.ledger import Call, Ledger, Settlement, Vote
 from ...tools.prompts import Message, PromptLibrary
 from ...tools.task import TaskConfig
 from ..answers import Parsed, Shape, shape, split_items
+from ..ballot import NO_LABEL_FITS
 from ..endpoint import Endpoint
 from ..paid_call import CallRefused, request_key
 from ..structured import Asked as Answered
@@ -27,7 +28,6 @@ from .annotator import Asked, Asking, Question
 from .settings import TOKENS_OF_ANSWER, ChatAnnotatorConfig
 
 ONE, MANY = "annotator/classify", "annotator/classify_many"
-_FATAL = frozenset((401, 402, 403, 404))
 _OUT_OF_ORDER = frozenset((408, 429, *range(500, 600)))
 _FAILURES = 5
 
@@ -204,7 +204,7 @@ class ChatAnnotator:
     def _vote(self, question: Question, answer: Parsed[Any], cost: int, asking: Asking) -> Vote:
         value = answer.value
         label = value.label if value is not None else None
-        invalid = None if label is not None else answer.invalid or "no_label_fits"
+        invalid = None if label is not None else answer.invalid or NO_LABEL_FITS
         return Vote(
             item_id=question.item_id,
             annotator=self.name,
@@ -238,7 +238,7 @@ class ChatAnnotator:
         return votes
 
     def _count(self, failed: CallRefused | None) -> None:
-        if failed is not None and failed.status in _FATAL:
+        if failed is not None and failed.misconfigured:
             raise failed
         with self._counting:
             if failed is None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...tools.embedding import Embedder
 from ...tools.ledger import Vote
+from ...tools.pool import Pool
 from ...tools.task import TaskConfig
 from .annotator import Asked, Asking, Question
 from .local import enter_votes
@@ -55,7 +56,7 @@ class EmbeddedAnnotator:
     def ask(self, questions: Sequence[Question], asking: Asking) -> Asked:
         """Vote on each item."""
         items = self._vectors([question.item_id for question in questions])
-        similarity = _unit(items - self._centre) @ self._directions.T
+        similarity = class_similarity(items, self._centre, self._directions)
         votes = [
             Vote(
                 item_id=question.item_id,
@@ -84,6 +85,26 @@ class EmbeddedAnnotator:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def pool_centre(pool: Pool) -> NDArray[np.float32]:
+    """Mean vector of the pool's real texts, shape (dim,)."""
+    # Written items come after the real ones; a run that is resumed must not move the centre.
+    real = int((~pool.origins()).sum())
+    return np.asarray(pool.vectors()[:real].mean(axis=0, dtype=np.float64), np.float32)
+
+
+def class_similarity(
+    vectors: NDArray[np.float32], centre: NDArray[np.float32], directions: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Cosine of each centred text with each label's direction, shape (n, K).
+
+    Args:
+        vectors: Texts, shape (n, dim).
+        centre: Mean vector of the pool, shape (dim,).
+        directions: Unit direction of each label, shape (K, dim).
+    """
+    return np.asarray(_unit(vectors - centre) @ directions.T, np.float32)
 
 
 def label_directions(

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...tools.ledger import Vote
+from ...tools.ledger import Ledger, Vote
+from ..ballot import NO_LABEL_FITS
 from .annotator import Asked, Asking
 from .local import enter_votes
 from .settings import HumanAnnotatorConfig
 
 PROMPT_HASH = "human"
-NO_LABEL = "no_label_fits"
 
 
 class HumanAnnotator:
@@ -36,7 +36,7 @@ class HumanAnnotator:
                 item_id=item,
                 annotator=self.name,
                 label=label,
-                invalid=None if label is not None else NO_LABEL,
+                invalid=None if label is not None else NO_LABEL_FITS,
                 prompt_hash=PROMPT_HASH,
                 attempt=0,
                 purpose=asking.purpose,
@@ -48,10 +48,17 @@ class HumanAnnotator:
         zeros = [0] * len(votes)
         return enter_votes(votes, model="person", tokens_in=zeros, tokens_out=zeros, asking=asking)
 
-    def affordable(self, left: int | None, wanted: int) -> int:
-        """How many of ``wanted`` questions the money that is left pays for."""
-        cost = self.price.cost(labels=1)
-        return wanted if left is None or not cost else max(0, min(wanted, left // cost))
+    def affordable(self, ledger: Ledger, wanted: int) -> int:
+        """How many of ``wanted`` answers the caps on money and requests leave room for.
+
+        Each answer counts as a request; tokens it takes none.
+        """
+        left, cost = ledger.left(), self.price.cost(labels=1)
+        if left is not None and cost:
+            wanted = min(wanted, left // cost)
+        if ledger.caps.requests is not None:
+            wanted = min(wanted, ledger.caps.requests - ledger.balance().requests)
+        return max(0, wanted)
 
     def expect(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Cost of one answer on each text, in nanodollars, shape (n,)."""

@@ -77,6 +77,12 @@ class EmbeddedAnnotatorConfig(_Voter):
     kind: Literal["embedded"] = Field(description="Nearest label description; no model needed.")
     price: Price = Field(Price(free=True), description="It runs here and costs nothing.")
 
+    @model_validator(mode="after")
+    def _free(self) -> EmbeddedAnnotatorConfig:
+        if not self.price.free:
+            raise ValueError("an annotator of kind embedded runs here: its price is 'free'")
+        return self
+
 
 class HumanAnnotatorConfig(_Voter):
     """A person, asked through an interrupt of the run: by a callback or by a file."""

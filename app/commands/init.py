@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ...tools.errors import ConfigError
+from ...tools.errors import ConfigError, DataError
 from ..starter import SCHEMA, look_at, render
 
 
@@ -35,7 +35,10 @@ def init(
     """
     if file.exists() and not force:
         raise ConfigError(f"{file}: is there already; --force overwrites it.")
-    columns = look_at(data) if data else None
+    try:
+        columns = look_at(data) if data else None
+    except DataError as error:
+        raise DataError(f"--data: {error}") from error
     text = render(file, data, columns)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
@@ -49,4 +52,8 @@ def init(
         )
         if columns.labels:
             typer.echo(f"  {len(columns.labels)} labels counted in {columns.gold!r}")
-    typer.echo(f"Next: describe the labels, check the prices, then `labelwright plan {file}`.")
+    first = "describe the labels"
+    if not (columns and columns.labels):
+        typer.echo("  The labels are blank: write your own, a run is refused until then.")
+        first = "write and describe the labels"
+    typer.echo(f"Next: {first}, check the prices, then `labelwright plan {file}`.")

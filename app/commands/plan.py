@@ -56,10 +56,16 @@ def show(console: Console, quote: Quote, config: RunConfig) -> None:
     from rich.table import Table
 
     from ...tools.money import show as usd
+    from ..intake import gold_warning, rejected_lines
 
     rejected = f", {quote.rejected:,} rows can not be used" if quote.rejected else ""
     least, most = quote.rounds
     console.print(f"{config.task.name}: {quote.texts:,} different texts{rejected}", style="bold")
+    for reason in rejected_lines(quote.rejected, quote.reasons):
+        console.print(reason, soft_wrap=True, markup=False)
+    for warning in (gold_warning(quote.unknown_gold), quote.thin):
+        if warning:
+            console.print(f"Note: {warning}", soft_wrap=True, markup=False)
     console.print(f"{_ends(least, most)} rounds of {quote.batch:,} texts\n")
 
     table = Table(title="Estimated cost", title_justify="left")

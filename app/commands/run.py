@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import os
 import signal
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from ...tools.errors import DataError, LabelwrightError, LockedError
 from ..console import print_json, stderr, stdout
 from ..exit_codes import ExitCode, of_status
 from ..options import RUNS, Cap, Config, Json, Run, Runs
-from ..runs import find_run
+from ..runs import find_run, read_state
 
 if TYPE_CHECKING:
     from ...graph import RunResult
@@ -37,14 +36,14 @@ def run(
     where it was, and nothing is paid for twice.
     """
     from ...graph import load_config
+    from ...graph.config import with_cap
     from ...graph.run import run_folder
     from ...graph.session import create_run
 
     folder = run_folder(runs, name)
     loaded = load_config(config)
     if usd is not None:
-        budget = loaded.budget.model_copy(update={"usd": usd})
-        loaded = loaded.model_copy(update={"budget": budget})
+        loaded = with_cap(loaded, usd)
     create_run(loaded, folder)
     carry_on(folder, json=json)
 
@@ -58,22 +57,26 @@ def resume(
         typer.Option(
             "--answers",
             metavar="FILE",
-            help='Answers of people, one {"item_id": ..., "label": ...} a line; a label of null '
-            "says that no label fits. Leave out the lines of questions that nobody answered.",
+            help='Answers to the open questions, one {"item_id": ..., "label": ...} a line; a '
+            "label of null says that no label fits. Leave out the lines of questions that nobody "
+            "answered; an empty file says that nobody answers any.",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Take a run up where it was left, whatever ended it."""
     folder = find_run(run, runs)
-    if answers is not None:
-        keep_answers(folder, answers)
-    carry_on(folder, usd=usd, json=json)
+    carry_on(folder, usd=usd, answers=answers, json=json)
 
 
-def carry_on(folder: Path, *, usd: float | None = None, json: bool = False) -> None:
+def carry_on(
+    folder: Path, *, usd: float | None = None, answers: Path | None = None, json: bool = False
+) -> None:
     """Run or resume what is in a folder, with progress, and end with the code of its status."""
-    result = watched(folder, usd=usd)
+    result = watched(folder, usd=usd, answers=answers)
+    if usd is not None:
+        note = [order for order in read_state(folder)["directives"] if order["kind"] == "cap"][-1]
+        stderr().print(f"--usd: {note['acknowledged']}", soft_wrap=True)
     if json:
         print_json(
             {"status": result.status, "folder": str(result.folder), "summary": result.summary}
@@ -85,7 +88,7 @@ def carry_on(folder: Path, *, usd: float | None = None, json: bool = False) -> N
     raise typer.Exit(of_status(result.status))
 
 
-def watched(folder: Path, *, usd: float | None = None) -> RunResult:
+def watched(folder: Path, *, usd: float | None = None, answers: Path | None = None) -> RunResult:
     """Run or resume what is in a folder while progress is shown on stderr."""
     from ...graph import resume as go_on
     from ..progress import watching
@@ -95,11 +98,22 @@ def watched(folder: Path, *, usd: float | None = None) -> RunResult:
     console.print(f"Run folder: {folder}", soft_wrap=True)
     try:
         with aborting(folder), watching(folder, console, usd) as notify:
-            return go_on(folder, notify=notify, usd=usd)
+            return go_on(folder, answers=answers, notify=notify, usd=usd)
     except LockedError:
         raise
     except LabelwrightError as error:
-        error.add_note(f"What was paid for is kept. Then go on with: labelwright resume {folder}")
+        state = read_state(folder)
+        # With a round begun, or a file of answers handed in, it is the answers that are wrong.
+        begun = answers or state["rounds"] or state["requests"]
+        if isinstance(error, DataError) and not begun:
+            # It failed while it read: the configuration is pinned, so resuming would fail again.
+            advice = (
+                "Nothing was spent. Correct the data or the configuration and start again, under "
+                f"another --name or after removing {folder}."
+            )
+        else:
+            advice = f"What was paid for is kept. Then go on with: labelwright resume {folder}"
+        error.add_note(advice)
         raise
 
 
@@ -119,30 +133,3 @@ def aborting(folder: Path) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def keep_answers(folder: Path, answers: Path) -> None:
-    """Add a file of answers to those that the run has.
-
-    Raises:
-        DataError: The file is missing, or a line is not an answer.
-    """
-    from ...graph.run import ANSWERS_FILE
-
-    try:
-        lines = answers.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{answers}: can not be read ({error}).") from error
-    kept = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json_module.loads(line)
-            kept.append({"item_id": str(entry["item_id"]), "label": entry["label"]})
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f'{answers}, line {number}: expected {{"item_id": ..., "label": ...}} ({error!r}).'
-            ) from error
-    with (folder / ANSWERS_FILE).open("a", encoding="utf-8") as file:
-        file.writelines(json_module.dumps(entry, ensure_ascii=False) + "\n" for entry in kept)

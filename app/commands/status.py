@@ -92,12 +92,17 @@ def _show_one(console: Console, state: dict[str, Any]) -> None:
     for name, value in lines:
         console.print(f"  {name:<11} {value}", soft_wrap=True)
     for order in state["directives"]:
-        payload = f" {order['payload']}" if order["payload"] else ""
-        answer = order["acknowledged"] or "not yet taken up"
-        console.print(
-            f"  {'Directive':<11} {order['seq']}: {order['kind']}{payload} ({answer})",
-            soft_wrap=True,
-        )
+        console.print(f"  {'Directive':<11} {order['seq']}: {_order(order)}", soft_wrap=True)
+
+
+def _order(order: dict[str, Any]) -> str:
+    answer = order["acknowledged"] or "not yet taken up"
+    if order["kind"] != "cap":
+        return f"{order['kind']} ({answer})"
+    # The answer to a cap repeats it, and may say after a semicolon what it did not change.
+    remark = answer.partition("; ")[2] if order["acknowledged"] else answer
+    cap = f"cap set to {_usd(order['payload']['usd'])}"
+    return f"{cap} ({remark})" if remark else cap
 
 
 def _labelled(state: dict[str, Any]) -> str:

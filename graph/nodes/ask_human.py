@@ -31,7 +31,7 @@ def ask_human(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     room = max(0, ctx.config.human.questions_per_round - state["put"])
     wanted = order["items"][:room]
     fresh = [item for item in wanted if item not in before]
-    items = fresh[: person.affordable(ctx.ledger.left(), len(fresh))]
+    items = fresh[: person.affordable(ctx.ledger, len(fresh))]
     given = dict(sorted(interrupt(_payload(ctx, order, items)).items())) if items else {}
     asking = Asking(ctx.ledger, order["purpose"], state["round"])
     entered = person.enter({i: label for i, label in given.items() if i not in before}, asking)

@@ -15,13 +15,14 @@ from langgraph.types import Overwrite
 from ...agents.ballot import Ballot
 from ...agents.critic import Ruling, rule_on_labels
 from ...agents.critic_agent import Reviewed, review, same_voter
-from ...agents.ensemble import Ask, Voter, ask, distinct_voters, next_voter
+from ...agents.ensemble import Ask, Voter, ask, next_voter
 from ...agents.panel import Panel
-from ...agents.verdict import Verdict, gold_labels, weigh
+from ...agents.verdict import declined_by_gold, gold_labels, weigh
 from ...tools.aggregation import NO_VOTE, effective_weights
-from ...tools.ledger import Consensus, Decision
+from ...tools.ledger import Decision
 from ..checks import flagged_labels, flags_of_new
 from ..context import RunContext
+from ..settle import settle_labels
 from ..state import RunState
 
 PURPOSES = {"re_ask": "re_ask", "escalate": "escalate", "ask_person": "escalate"}
@@ -75,6 +76,7 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         following,
         allowed=max(0, limit),
         gold=gold,
+        declined=declined_by_gold(ballot, panel),
         labels=ctx.labels,
     )
     reviewed = review(
@@ -165,57 +167,6 @@ def _write_proposals(ctx: RunContext, state: RunState, reviewed: Reviewed) -> No
         )
     )
     ctx.notify({"event": "proposals", "round": state["round"], "proposals": proposals})
-
-
-def settle_labels(
-    ctx: RunContext,
-    step: int,
-    round_: int,
-    rulings: list[Ruling],
-    ballot: Ballot,
-    verdict: Verdict,
-    panel: Panel,
-) -> None:
-    """Write into the ledger every label that is accepted or set apart."""
-    rows = {item: row for row, item in enumerate(ballot.item_ids)}
-    gold = gold_labels(ballot, panel) != NO_VOTE
-    # A model may be trusted as well, and stays a model.
-    person = any(
-        settings.name in panel.gold and settings.kind in {"human", "recorded"}
-        for settings in ctx.config.annotators
-    )
-    voters = distinct_voters(ballot)
-    settled = []
-    for ruling in rulings:
-        if ruling.action not in {"accept", "set_apart"}:
-            continue
-        row = rows[ruling.item_id]
-        voted = bool(voters[row])
-        settled.append(
-            Consensus(
-                item_id=ruling.item_id,
-                label=ctx.labels[int(verdict.label[row])] if voted else None,
-                p_correct=round(float(verdict.p_correct[row]), 6) if voted else None,
-                calibrated=bool(verdict.calibrated[row]) and voted,
-                source=_source(person and bool(gold[row]), int(voters[row])),
-                outcome=ruling.action,
-                reason=ruling.reason,
-                evidence={
-                    "gold": bool(gold[row]),
-                    "votes": {
-                        name: ctx.labels[int(vote)]
-                        for name, vote in zip(ballot.annotators, ballot.votes[row], strict=True)
-                        if vote != NO_VOTE
-                    },
-                    "flags": list(ruling.flags),
-                },
-            )
-        )
-    ctx.ledger.votes.conclude(step, round_, settled)
-
-
-def _source(person: bool, voters: int) -> str:
-    return "person" if person else "panel" if voters > 1 else "model"
 
 
 def _orders(ctx: RunContext, rulings: list[Ruling]) -> tuple[list[Ask], list[Ask]]:

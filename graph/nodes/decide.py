@@ -15,7 +15,6 @@ from ...tools.ledger import Decision
 from ...tools.plateau import Check, check, explain, next_dollars, sensitivity
 from ..context import RunContext
 from ..labelled import labelled_items
-from ..quality import audit_figures
 from ..state import Order, RunState
 from ..value import value
 from .select import pool_view
@@ -84,14 +83,20 @@ def _hard_stop(ctx: RunContext, state: RunState) -> dict[str, str] | None:
     if _rest_is_next(ctx, state):
         detail = "what is left of the cap is kept for a first vote on every other item"
         return {"reason": "cap", "detail": detail}
-    seconds = state["seconds"] + time.monotonic() - ctx.started
-    if budget.wall_clock_s is not None and seconds >= budget.wall_clock_s:
+    if time_is_up(ctx, state):
         return {"reason": "cap", "detail": f"wall clock: {budget.wall_clock_s:g} s are used up"}
     if not len(pool_view(ctx, None).candidates):
-        return {"reason": "pool_exhausted", "detail": "every item of the pool has been asked about"}
+        detail = "every text outside the stop set has been asked about"
+        return {"reason": "pool_exhausted", "detail": detail}
     if state["round"] >= ctx.config.stopping.max_rounds:
         return {"reason": "max_rounds", "detail": f"{state['round']} rounds, as configured"}
     return None
+
+
+def time_is_up(ctx: RunContext, state: RunState) -> bool:
+    """Whether the run has taken all its wall time, over all resumes."""
+    limit = ctx.config.budget.wall_clock_s
+    return limit is not None and state["seconds"] + time.monotonic() - ctx.started >= limit
 
 
 def _rest_is_next(ctx: RunContext, state: RunState) -> bool:
@@ -105,11 +110,10 @@ def _rest_is_next(ctx: RunContext, state: RunState) -> bool:
         return False
     spent = [metrics["spent"] for _, metrics, _ in rounds]
     last: int = spent[-1] - (spent[-2] if len(spent) > 1 else 0)
-    models = [voter.name for voter in ctx.voters if not voter.person]
-    first = ctx.annotators[models[min(state["lead"], len(models) - 1)]]
-    rest = len(ctx.pool) - len(labelled_items(ctx))
+    rest = max(0, len(ctx.pool) - len(labelled_items(ctx)))
     sample = ctx.pool.texts(ctx.pool.ids[:PRICED_TEXTS])
-    kept = round(float(first.expect(sample).mean()) * max(0, rest))
+    cheapest = min(float(one.expect(sample).mean()) for one in ctx.annotators.values())
+    kept = round(cheapest * rest)
     return kept > 0 and left - last < min(kept, cap // 2)
 
 
@@ -127,7 +131,6 @@ def _gates(
     ctx: RunContext, state: RunState, rounds: list[tuple[int, Any, Any]], checked: Check
 ) -> list[Gate]:
     _, metrics, predictions = rounds[-1]
-    figures = audit_figures(ctx, state["audited"], ctx.round_fit(rounds[-1][0]))
     mixes = [d.evidence["mix"] for d in ctx.ledger.log.decisions("batch")]
     main = [max(sorted(mix), key=lambda name: mix[name]) for mix in mixes]
     # An action that this run can not take counts as tried, so that it holds nothing back.
@@ -145,8 +148,8 @@ def _gates(
         label_counts=np.asarray([metrics["classes"][label] for label in ctx.labels]),
         stop_set_predictions=predictions,
         label_names=ctx.labels,
-        audit_errors=figures.label_errors,
-        audited=figures.n,
+        audit_errors=metrics["audit_label_errors"],
+        audited=metrics["audited"],
         strategies=main,
         streak=checked.streak,
         tried=[*state["tried"], *impossible],

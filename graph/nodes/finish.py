@@ -18,14 +18,16 @@ from ...agents.critic import Ruling
 from ...agents.ensemble import Ask, ask, distinct_voters
 from ...agents.panel import Panel
 from ...agents.verdict import Verdict, accuracy_after_vote, weigh
-from ...tools.ledger import Consensus, Decision
+from ...tools.ledger import Decision
 from ..context import RunContext
 from ..labelled import labelled_items
 from ..quality import best_round
 from ..rounds import RoundFit
+from ..settle import settle_labels
 from ..state import RunState
 from ..value import error_cost
-from .critique import panel_table, settle_labels
+from .critique import panel_table
+from .decide import time_is_up
 
 
 def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
@@ -47,7 +49,11 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "reports": Overwrite([]),  # type: ignore[typeddict-item]
     }
     if state["phase"] == "sweep":
-        asks = _worth_asking(ctx, ballot, verdict, panel, set(out_of_reach))
+        asks = (
+            []
+            if time_is_up(ctx, state)
+            else _worth_asking(ctx, ballot, verdict, panel, set(out_of_reach))
+        )
         _note_sweep(ctx, state, asks, panel)
         if asks:
             return {**update, "asks": asks, "go": "annotate"}
@@ -59,12 +65,16 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
 
 
 def _open_items(ctx: RunContext) -> list[str]:
+    """Items without an accepted label, but those of which it is settled that no label is right."""
     settled = labelled_items(ctx)
     synthetic = ctx.pool.origins()
-    return [
+    closed = {
         item
-        for row, item in enumerate(ctx.pool.ids)
-        if not synthetic[row] and (item not in settled or settled[item].outcome != "accept")
+        for item, consensus in settled.items()
+        if consensus.outcome == "accept" or consensus.evidence["final"]
+    }
+    return [
+        item for row, item in enumerate(ctx.pool.ids) if not synthetic[row] and item not in closed
     ]
 
 
@@ -171,27 +181,26 @@ def _deliver(
     kept: int,
 ) -> None:
     limit = ctx.config.critic.set_apart_below
-    voters = distinct_voters(ballot)
-    last: list[Consensus] = []
+    voted = distinct_voters(ballot) > 0
+    rulings = []
     for row, item in enumerate(ballot.item_ids):
-        known = bool(voters[row]) or kept > 0
-        p = round(float(verdict.p_correct[row]), 6)
-        sure = known and p >= limit
-        source = "student" if not voters[row] else "panel" if voters[row] > 1 else "model"
-        reason = f"p_correct {p:.3f}" if known else "no vote and no student"
-        last.append(
-            Consensus(
-                item_id=item,
-                label=ctx.labels[int(verdict.label[row])] if known else None,
-                p_correct=p if known else None,
-                calibrated=bool(verdict.calibrated[row]) and known,
-                source=source,
-                outcome="accept" if sure else "set_apart",
-                reason=reason if sure or not known else f"{reason} < {limit:g}",
-                evidence={"gold": False, "votes": {}, "flags": []},
-            )
-        )
-    ctx.ledger.votes.conclude(state["step"], state["round"], last)
+        p = float(verdict.p_correct[row])
+        if not voted[row] and not kept:
+            rulings.append(Ruling(item, "set_apart", "no vote and no student"))
+        elif p >= limit:
+            rulings.append(Ruling(item, "accept", f"p_correct {p:.3f}"))
+        else:
+            rulings.append(Ruling(item, "set_apart", f"p_correct {p:.3f} < {limit:g}"))
+    last = settle_labels(
+        ctx,
+        state["step"],
+        state["round"],
+        rulings,
+        ballot,
+        verdict,
+        panel,
+        student_speaks=kept > 0,
+    )
     counts: dict[str, int] = defaultdict(int)
     for consensus in last:
         counts[consensus.source if consensus.outcome == "accept" else "set_apart"] += 1

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from langgraph.runtime import Runtime
 
 from ...agents.annotators.settings import ChatAnnotatorConfig
-from ...agents.ensemble import ask
+from ...agents.ensemble import Voter, ask
 from ...agents.generator_agent import Generated, Wanted, write_items
 from ...tools.ledger import Decision
+from ..config import RunConfig
 from ..context import RunContext
 from ..labelled import labelled_items
 from ..state import RunState
@@ -23,7 +25,7 @@ def generate(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     """Have texts written, add them to the pool and order blind labels for them."""
     ctx = runtime.context
     round_ = state["round"]
-    judge = blind_annotator(ctx)
+    judge = blind_annotator(ctx.config, ctx.voters)
     order = state["order"]
     wanted = wanted_texts(ctx, order["classes"] if order else [])
     made = _write(ctx, state, wanted, judge)
@@ -64,15 +66,15 @@ def generate(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     }
 
 
-def blind_annotator(ctx: RunContext) -> str | None:
+def blind_annotator(config: RunConfig, voters: Sequence[Voter]) -> str | None:
     """The strongest annotator that can read new texts and is not the model that writes them.
 
     Recorded votes know the old texts only; people are asked where they pay off.
     """
-    writer = ctx.config.generation.model
+    writer = config.generation.model
     able: list[tuple[bool, int, str]] = []
-    for position, voter in enumerate(ctx.voters):
-        settings: Any = next(a for a in ctx.config.annotators if a.name == voter.name)
+    for position, voter in enumerate(voters):
+        settings: Any = next(a for a in config.annotators if a.name == voter.name)
         if settings.kind == "embedded":
             able.append((False, position, voter.name))
         elif isinstance(settings, ChatAnnotatorConfig) and (

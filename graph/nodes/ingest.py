@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from langgraph.runtime import Runtime
 
 from ...tools.errors import DataError
+from ...tools.export import write_jsonl
 from ...tools.gold import Gold
 from ...tools.ledger import Decision
 from ...tools.near_duplicates import near_duplicates
@@ -18,6 +20,7 @@ from ..state import RunState
 
 BLOCK = 2000
 GOLD_FILE = "gold.sqlite"
+REJECTED_FILE = "rejected.jsonl"
 
 
 def ingest(state: RunState, runtime: Runtime[RunContext]) -> RunState:
@@ -32,6 +35,7 @@ def ingest(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     report = ReadReport()
     fill_pool(ctx, report)
     counts = asdict(ctx.rows.counts())
+    rejected = write_rejected(ctx) if report.rejected else None
     if len(ctx.pool) < 2:
         raise DataError(
             f"{ctx.config.data.path}: {counts['rows']} usable rows, {len(ctx.pool)} different "
@@ -50,8 +54,18 @@ def ingest(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "embedder": ctx.embedder.fingerprint,
     }
     ctx.ledger.log.decide(Decision(state["step"], 0, "ingest", "ingest", {}, evidence))
-    ctx.notify({"event": "ingested", **evidence})
+    # The path is for people only: what is decided must not depend on where a run lies.
+    for_people = {"reasons": report.reasons, "rejected_file": rejected and str(rejected)}
+    ctx.notify({"event": "ingested", **evidence, **for_people})
     return {"step": state["step"] + 1}
+
+
+def write_rejected(ctx: RunContext) -> Path:
+    """Write the rows that can not be used: line, id and reason, in the order of the input."""
+    path = ctx.folder / REJECTED_FILE
+    rows = ({"line": r.line, "id": r.id, "reason": r.reason} for r in ctx.rows.rejected())
+    write_jsonl(path, rows)
+    return path
 
 
 def fill_pool(ctx: RunContext, report: ReadReport) -> None:

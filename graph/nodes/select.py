@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from langgraph.runtime import Runtime
 from numpy.typing import NDArray
 
-from ...agents.ensemble import first_asks, reference
-from ...agents.selector import Mix, PoolView, fill_batch, mix_by_rule
+from ...agents.annotators.embedded import class_similarity, label_directions, pool_centre
+from ...agents.ensemble import first_asks, next_voter, reference
+from ...agents.selector import SEARCH, Mix, PoolView, fill_batch, mix_by_rule
 from ...agents.selector_agent import Choice, choose_mix
+from ...tools.errors import BudgetExceeded
 from ...tools.ledger import Decision
 from ..briefing import class_counts, findings, student_summary
 from ..checks import flagged_labels
@@ -18,6 +23,9 @@ from ..context import RunContext
 from ..labelled import labelled_items
 from ..rounds import RoundFit
 from ..state import RunState
+
+_BLOCK = 16_384
+"""Rows whose similarities are taken at a time: a centred copy of a large pool would be large."""
 
 
 def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
@@ -32,6 +40,8 @@ def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     action = order["action"] if order else None
     wanted = order["classes"] if order and action in {"search", "generate"} else []
     rule = mix_by_rule(config, view, another=action == "other_strategy", wanted=wanted)
+    if SEARCH in rule.shares:
+        view = replace(view, similarity=similarities(ctx))
     lead = state["lead"] + (action == "escalate")
     if action in {"relabel", "escalate"}:
         chosen: list[str] = []
@@ -136,6 +146,8 @@ def pool_view(ctx: RunContext, fit: RoundFit | None) -> PoolView:
         labels[rows] = fit.labels
         out_of_sample = np.full((n, len(ctx.labels)), np.nan, np.float32)
         out_of_sample[rows] = fit.out_of_sample
+        # How the student does on written texts says nothing about the pool.
+        out_of_sample[ctx.pool.origins()] = np.nan
         texts = ctx.pool.texts(ctx.pool.ids) if fit.student.tfidf is not None else None
         proba = fit.student.predict_proba(vectors, texts)
     closed = ctx.pool.origins().copy()
@@ -151,6 +163,25 @@ def pool_view(ctx: RunContext, fit: RoundFit | None) -> PoolView:
     )
 
 
+def similarities(ctx: RunContext) -> NDArray[np.float32] | None:
+    """How near each text lies to the description of each label, as a cosine, shape (n, K).
+
+    Returns:
+        ``None`` where a cap does not pay for the vectors of the descriptions.
+    """
+    centre = pool_centre(ctx.pool)
+    try:
+        directions = label_directions(ctx.config.task, ctx.embedder, centre)
+    except BudgetExceeded:
+        return None
+    vectors = ctx.pool.vectors()
+    near = np.empty((len(vectors), len(directions)), np.float32)
+    for start in range(0, len(vectors), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        near[block] = class_similarity(vectors[block], centre, directions)
+    return near
+
+
 def next_audits(ctx: RunContext, audited: int, round_: int, size: int) -> tuple[list[str], int]:
     """This round's audit sample, and how far the audits then are in their fixed order."""
     if reference(ctx.voters) is None:
@@ -163,7 +194,7 @@ def next_audits(ctx: RunContext, audited: int, round_: int, size: int) -> tuple[
 
 def flagged_first(ctx: RunContext, fit: RoundFit | None, n: int) -> list[str]:
     """Accepted labels that fail a check, the most doubtful first, at most ``n``."""
-    return list(flagged_labels(ctx, fit))[:n] if fit is not None else []
+    return _open_ones(ctx, flagged_labels(ctx, fit), n) if fit is not None else []
 
 
 def doubtful_labels(ctx: RunContext, n: int) -> list[str]:
@@ -176,4 +207,16 @@ def doubtful_labels(ctx: RunContext, n: int) -> list[str]:
         and not consensus.evidence["gold"]
         and not synthetic[ctx.pool.index(item)]
     ]
-    return [item for _, item in sorted(open_to_doubt)[:n]]
+    return _open_ones(ctx, [item for _, item in sorted(open_to_doubt)], n)
+
+
+def _open_ones(ctx: RunContext, items: Iterable[str], n: int) -> list[str]:
+    """The first ``n`` that somebody is left to be asked about; no check can move the others."""
+    ballot = ctx.ballot(list(items))
+    attempts = ctx.config.critic.attempts
+    still_open = (
+        item
+        for row, item in enumerate(ballot.item_ids)
+        if next_voter(ctx.voters, ballot, row, out_of_reach=[], attempts=attempts)
+    )
+    return list(islice(still_open, n))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from ...tools.audit import macro_f1
 from ...tools.ledger import Decision
 from ...tools.student import Fit, fit
 from ..context import RunContext
-from ..labelled import TrainingSet, training_set
-from ..quality import audit_figures
+from ..labelled import TrainingSet, labelled_items, training_set
+from ..quality import audit_figures, label_strata, wrong_labels
 from ..rounds import save_round
 from ..state import RunState
 
@@ -45,10 +44,7 @@ def train(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         )
     )
     ctx.notify({"event": "trained", "round": round_, **metrics})
-    now = time.monotonic()
-    seconds = state["seconds"] + now - ctx.started
-    ctx.started = now
-    return {"step": state["step"] + 1, "round": round_, "go": _next(state), "seconds": seconds}
+    return {"step": state["step"] + 1, "round": round_, "go": _next(state)}
 
 
 def _next(state: RunState) -> str:
@@ -83,22 +79,27 @@ def _predict(ctx: RunContext, proba: Any, rows: NDArray[np.int64]) -> NDArray[np
 
 
 def _metrics(ctx: RunContext, labelled: TrainingSet, fitted: Fit) -> dict[str, Any]:
-    predicted = fitted.out_of_sample.argmax(axis=1)
-    right = predicted == labelled.labels
+    # Written texts are trained on, and say nothing about how the student does on the pool.
+    real = ~ctx.pool.origins()[labelled.rows]
+    truth, weights = labelled.labels[real], labelled.weights[real]
+    predicted = fitted.out_of_sample[real].argmax(axis=1)
+    agreement = float(weights @ (predicted == truth)) / (float(weights.sum()) or 1.0)
     counts = np.bincount(labelled.labels, minlength=len(ctx.labels))
     return {
         "labels": len(labelled.ids),
-        "agreement": round(float(np.average(right, weights=labelled.weights + 1e-12)), 6),
-        "macro_f1": round(macro_f1(labelled.labels, predicted, len(ctx.labels)), 6),
+        "agreement": round(agreement, 6),
+        "macro_f1": round(macro_f1(truth, predicted, len(ctx.labels)), 6),
         "classes": {label: int(n) for label, n in zip(ctx.labels, counts, strict=True)},
     }
 
 
 def _audit(ctx: RunContext, audited: int, round_: int) -> dict[str, Any]:
-    figures = audit_figures(ctx, audited, ctx.round_fit(round_))
+    fit = ctx.round_fit(round_)
+    figures = audit_figures(ctx, audited, fit)
+    strata = label_strata(ctx, audited, fit, labelled_items(ctx).values())
     return {
         "audited": figures.n,
-        "audit_label_errors": figures.label_errors,
+        "audit_label_errors": wrong_labels(strata, figures.n),
         "audit_student": figures.student.estimate,
         "audit_student_low": figures.student.low,
         "audit_student_high": figures.student.high,

@@ -313,18 +313,27 @@ def test_a_person_is_paid_by_the_label_and_may_say_that_none_fits(ledger):
 
 
 @pytest.mark.parametrize(
-    ("price", "left", "affordable"),
+    ("price", "money", "requests", "affordable"),
     [
-        ({"per_label": 0.1}, 350_000_000, 3),
-        ({"per_label": 0.1}, 0, 0),
-        ({"per_label": 0.1}, -350_000_000, 0),  # a cap that was lowered
-        ({"per_label": 0.1}, None, 10),
-        ({"per_label": 0.1}, 10**12, 10),
-        ("free", -1, 10),
+        ({"per_label": 0.1}, 550_000_000, None, 3),
+        ({"per_label": 0.1}, 200_000_000, None, 0),
+        ({"per_label": 0.1}, 100_000_000, None, 0),  # a cap that was lowered
+        ({"per_label": 0.1}, None, None, 10),
+        ({"per_label": 0.1}, 10**12, None, 10),
+        ({"per_label": 0.1}, 550_000_000, 4, 2),
+        ({"per_label": 0.1}, 550_000_000, 40, 3),
+        ({"per_label": 0.1}, None, 1, 0),
+        ("free", 100_000_000, None, 10),
+        ("free", None, 5, 3),
     ],
 )
-def test_no_more_people_are_asked_than_money_pays_for(price, left, affordable):
-    assert person(price).affordable(left, 10) == affordable
+def test_no_more_people_are_asked_than_the_caps_allow(ledger, price, money, requests, affordable):
+    person({"per_label": 0.1}).enter({"i1": "spam", "i2": "spam"}, asking(ledger))
+    ledger.caps = Caps(money=money, requests=requests)
+    assert person(price).affordable(ledger, 10) == affordable
+    # As many are then let in, and not one more.
+    answers = {f"j{number}": "spam" for number in range(10)}
+    assert len(person(price).enter(answers, asking(ledger)).not_asked) == 10 - affordable
 
 
 def test_a_person_is_not_called(ledger, pool):

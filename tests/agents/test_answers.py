@@ -1,7 +1,6 @@
 """Reading answers: what is tolerated, what is refused, and why."""
 
 import json
-import math
 from typing import Literal
 
 import pytest
@@ -10,9 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from labelwright.agents.answers import (
-    Confidence,
     find_object,
-    label_confidence,
     parse,
     shape,
     split_items,
@@ -235,27 +232,3 @@ def test_any_string_survives_prose_around_it(value, prose):
 @given(st.text(alphabet='{}[]":,ab\\ \n', max_size=60))
 def test_no_text_makes_the_parser_raise(text):
     reading(text)
-
-
-def tokens(*pairs):
-    return {"logprobs": {"content": [{"token": t, "logprob": p} for t, p in pairs]}}
-
-
-def test_confidence_is_the_probability_of_the_labels_tokens():
-    response = tokens(('{"label', -9), ('": "', -9), ("not", -0.5), (" spam", -0.25), ('"}', -9))
-    assert label_confidence(response, "not spam").value == pytest.approx(math.exp(-0.75))
-
-
-@pytest.mark.parametrize(
-    ("response", "reason"),
-    [
-        ({}, "no log-probabilities"),
-        ({"logprobs": {"content": []}}, "no log-probabilities"),
-        (tokens(('{"label":"ham"}', -1)), "0 times"),
-        (tokens(('{"label":"spam","why":"spam"}', -1)), "2 times"),
-    ],
-)
-def test_no_confidence_is_made_up(response, reason):
-    found = label_confidence(response, "spam")
-    assert found == Confidence(None, found.reason)
-    assert reason in found.reason

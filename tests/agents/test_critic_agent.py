@@ -59,6 +59,7 @@ def go(desk, model, ballot, verdict):
             following,
             allowed=allowed,
             gold=gold,
+            declined=np.zeros(len(gold), bool),
             labels=desk.task.label_names,
         )
         return rulings, review(
@@ -264,7 +265,7 @@ def test_proposals_that_make_no_sense(go, model, submit, given, told):
     ("replies", "more", "why"),
     [
         ([Reply("fine"), Reply("fine")], {}, "called no tool"),
-        ([Reply("bad key", status=401)], {}, "HTTP 401"),
+        ([Reply("down", status=503)], {}, "HTTP 503"),
         ([], {"usd_per_decision": 0.000001}, "out of allowance"),
     ],
 )

@@ -19,7 +19,9 @@ ANN = Voter("ann", 9, True, True, False)
 CONFIG = CriticConfig(accept_at=0.8, set_apart_below=0.5)
 
 
-def rule(p, *, votes=None, answers=None, flags=None, following=None, allowed=99, gold=()):
+def rule(
+    p, *, votes=None, answers=None, flags=None, following=None, allowed=99, gold=(), declined=()
+):
     """Rulings on items of probability ``p``; ``following`` is asked next about each row."""
     n = len(p)
     matrix = np.zeros((n, 1), np.int64) if votes is None else np.asarray(votes).reshape(n, 1)
@@ -39,6 +41,7 @@ def rule(p, *, votes=None, answers=None, flags=None, following=None, allowed=99,
         lambda row: following[row] if isinstance(following, list) else following,
         allowed=allowed,
         gold=np.isin(np.arange(n), gold),
+        declined=np.isin(np.arange(n), declined),
         labels=LABELS,
     )
     assert [ruling.item_id for ruling in rulings] == list(ids)
@@ -101,6 +104,11 @@ def test_an_improbable_label_that_can_still_be_sent_on_waits_for_a_later_round()
     assert ruled[0].annotator is None
     assert "this round may send no more" in ruled[0].reason
     assert ruled[0].flags == ("confident learning",)
+
+
+def test_where_a_trusted_annotator_finds_no_label_the_item_is_set_apart_for_good():
+    (ruling,) = rule([0.99], declined=[0], following=(STRONG, 0))
+    assert (ruling.action, ruling.final) == ("set_apart", True)
 
 
 def test_a_trusted_label_is_never_doubted():

@@ -134,7 +134,7 @@ def test_tools_refuse_what_there_is_not(write, model, submit, call):
     ("replies", "more", "why"),
     [
         ([Reply("a text"), Reply("a text")], {}, "called no tool"),
-        ([Reply("bad key", status=401)], {}, "HTTP 401"),
+        ([Reply("down", status=503)], {}, "HTTP 503"),
         ([], {"usd_per_decision": 0.000001}, "out of allowance"),
     ],
 )

@@ -8,6 +8,7 @@ from doubles.openai_server import Reply
 
 from labelwright.agents.selector import Mix, PoolView, SelectionConfig, fill_batch
 from labelwright.agents.selector_agent import choose_mix, with_random
+from labelwright.tools.errors import EndpointError
 from labelwright.tools.ledger import Call, Settlement
 
 RULE = Mix({"typiclust": 0.9, "random": 0.1}, "the rule's reason")
@@ -169,7 +170,7 @@ def test_the_random_share_is_kept_and_said():
     ("replies", "more", "why"),
     [
         ([Reply("margin!"), Reply("margin.")], {}, "called no tool"),
-        ([Reply("bad key", status=401)], {}, "HTTP 401"),
+        ([Reply("down", status=503)], {}, "HTTP 503"),
         ([], {"usd_per_decision": 0.000001}, "out of allowance"),
     ],
 )
@@ -179,6 +180,13 @@ def test_a_failure_leaves_the_rule_in_charge(choose, model, replies, more, why):
     assert (choice.mix, choice.first, choice.avoid) == (RULE, (), ())
     assert choice.by.startswith("rule: ")
     assert why in choice.by
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_a_misconfigured_endpoint_is_an_error_and_not_a_batch_of_the_rule(choose, model, status):
+    model.says(Reply("go away", status=status))
+    with pytest.raises(EndpointError, match=f"HTTP {status}: go away"):
+        choose()
 
 
 def test_a_rerun_sends_nothing_although_money_has_moved(choose, model, desk, call):

@@ -1,5 +1,7 @@
 """The rule policy: the mix of strategies, and the batch that comes of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -228,6 +230,48 @@ def test_a_search_takes_the_likeliest_of_each_class_in_turn():
         for label in (0, 2)
     }
     assert picked == [ranked[label][turn] for turn in range(3) for label in (0, 2)]
+
+
+def search(pool, wanted, n=12):
+    mix = Mix({SEARCH: 1.0}, "test")
+    return fill_batch(pool, mix, n, np.random.default_rng(0), wanted=wanted).tolist()
+
+
+def likened(pool, **more):
+    near = np.random.default_rng(3).normal(size=(N, K)).astype(np.float32)
+    return replace(pool, similarity=near, **more)
+
+
+def ranked_by(pool, *keys):
+    """Candidates by the first key, ties by the next one, the highest first."""
+    columns = [-key[pool.candidates] for key in reversed(keys)]
+    return pool.candidates[np.lexsort(columns)].tolist()
+
+
+def test_a_search_for_a_class_never_seen_takes_what_is_nearest_to_its_description():
+    pool = likened(view())
+    labels = np.where(pool.labels == 2, 1, pool.labels)
+    pool = replace(pool, labels=labels)
+    assert search(pool, [2]) == ranked_by(pool, pool.similarity[:, 2])[:12]
+    # Beside one that has been seen, each is searched for in its own way.
+    nearest, likeliest = (ranked_by(pool, a)[:3] for a in (pool.similarity[:, 2], pool.proba[:, 1]))
+    assert search(pool, [2, 1], 6) == [
+        row for turn in zip(nearest, likeliest, strict=True) for row in turn
+    ]
+
+
+def test_a_search_for_a_class_that_was_seen_asks_the_student_and_breaks_ties_by_nearness():
+    pool = likened(view())
+    assert 1 in pool.labels
+    assert search(pool, [1]) == ranked_by(pool, pool.proba[:, 1])[:12]
+    coarse = replace(pool, proba=np.round(pool.proba))
+    assert search(coarse, [1]) == ranked_by(coarse, coarse.proba[:, 1], pool.similarity[:, 1])[:12]
+
+
+def test_a_search_that_nothing_guides_does_not_take_the_first_rows_of_the_file():
+    pool = view(labelled=0)
+    assert search(pool, [2]) != pool.candidates[:12].tolist()
+    assert sorted(search(pool, [2], N)) == pool.candidates.tolist()
 
 
 def test_without_a_student_its_strategies_are_random_not_an_error():

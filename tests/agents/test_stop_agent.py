@@ -92,7 +92,7 @@ def test_numbers_are_read():
     ("replies", "more", "why"),
     [
         ([Reply("It stops."), Reply("It stops.")], {}, "called no tool"),
-        ([Reply("bad key", status=401)], {}, "HTTP 401"),
+        ([Reply("down", status=503)], {}, "HTTP 503"),
         ([], {"usd_per_decision": 0.000001}, "out of allowance"),
     ],
 )

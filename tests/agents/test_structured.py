@@ -151,6 +151,17 @@ def test_a_limit_that_is_refused_by_name(server, chat):
     assert "max_tokens" not in server.served[-1].request
 
 
+def test_a_refused_name_is_not_tried_again(server, chat):
+    server.heeds = {"max_completion_tokens"}
+    server.strict_parameters = True
+    chat().find_limit()
+    assert len(server.served) == 2
+    again = chat()
+    again.find_limit()
+    assert again.endpoint.limit_name == "max_completion_tokens"
+    assert len(server.served) == 2
+
+
 LONG = " ".join(["one two three four five"] * 10)
 
 

@@ -173,11 +173,22 @@ def test_out_of_the_runs_cap(run, openai_server, tmp_path):
     assert openai_server.served == []
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 500])
-def test_a_refusing_endpoint_is_a_failure_with_its_reason(run, status):
+@pytest.mark.parametrize("status", [400, 422, 429, 500, 503])
+def test_a_refused_request_is_a_failure_with_its_reason(run, status):
     result = run(*[Reply("go away", status=status)] * 4)
     assert result.decision is None
     assert f"HTTP {status}: go away" in result.failure
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_a_misconfigured_endpoint_is_an_error(run, openai_server, status):
+    looks = Reply(tool_calls=(("look", {"kind": "a"}),))
+    with pytest.raises(EndpointError, match=f"HTTP {status}: go away"):
+        run(looks, Reply("go away", status=status))
+    assert len(openai_server.served) == 2
+    # Put right, the conversation goes on where it was.
+    assert run(Reply(tool_calls=(submit(),))).decision is not None
+    assert len(openai_server.served) == 3
 
 
 def test_a_stop_is_not_a_failure(run):

@@ -17,7 +17,7 @@ from labelwright.app.exit_codes import ExitCode
 from labelwright.app.starter import SCHEMA, look_at
 from labelwright.graph import load_config
 from labelwright.graph.config import dump_config
-from labelwright.tools.errors import DataError
+from labelwright.tools.errors import ConfigError, DataError
 
 SCRIPT = Path(labelwright.graph.__file__).parent.parent / "scripts" / "write_schema.py"
 
@@ -51,32 +51,71 @@ def test_the_schema_refuses_a_misspelled_option(project: Path) -> None:
         _check(yaml.safe_dump(raw))
 
 
-def test_without_data_there_is_a_template_that_loads(
+def _label(text: str) -> str:
+    """The generated file with names in place of its two blank ones."""
+    assert text.count('name: ""') == 2
+    return text.replace('name: ""', "name: a", 1).replace('name: ""', "name: b")
+
+
+def test_without_data_there_is_a_template_that_wants_labels_and_no_more(
     cli: Callable[..., Any], tmp_path: Path
 ) -> None:
     result = cli("init")
     assert result.exit_code == 0, result.stderr
+    assert "The labels are blank: write your own" in result.stdout
     text = (tmp_path / "run.yaml").read_text(encoding="utf-8")
     assert text.startswith("# yaml-language-server: $schema=./run.schema.json\n")
     assert (tmp_path / "run.schema.json").read_bytes() == SCHEMA.read_bytes()
     _check(text)
+    assert "\nstopping:" not in text
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "run.yaml")
+    wrong = str(caught.value).splitlines()
+    assert len(wrong) == 2
+    assert all("write your labels" in line for line in wrong)
+    (tmp_path / "run.yaml").write_text(_label(text), encoding="utf-8")
     load_config(tmp_path / "run.yaml")
 
 
-def test_every_commented_annotator_can_be_switched_on(
+# An option in a comment is a key, or an entry of a list; sentences are not.
+_COMMENTED = re.compile(r"^( *)# ( *(?:- )?[a-z_]+:(?: .*)?)$", re.MULTILINE)
+
+
+def test_every_commented_option_can_be_switched_on(cli: Callable[..., Any], tmp_path: Path) -> None:
+    cli("init")
+    text = _label((tmp_path / "run.yaml").read_text(encoding="utf-8"))
+    text = _COMMENTED.sub(r"\1\2", text)
+    _check(text)
+    (tmp_path / "all.yaml").write_text(text, encoding="utf-8")
+    config = load_config(tmp_path / "all.yaml")
+    kinds = [annotator.kind for annotator in config.annotators]
+    assert kinds == ["chat", "chat", "chat", "human", "embedded", "recorded"]
+    assert (config.data.id, config.data.gold) == ("id", "gold")
+    assert (config.budget.tokens, config.budget.wall_clock_s) == (2_000_000, 3600)
+    assert (config.stopping.items, config.stopping.error_cost_usd) == (10_000, 0.05)
+    assert config.selection.batch_size == 100
+    assert config.generation.enabled
+    assert {"human", "critic"} <= config.model_fields_set
+
+
+def test_one_commented_annotator_can_be_switched_on_alone(
     cli: Callable[..., Any], tmp_path: Path
 ) -> None:
     cli("init")
-    lines = (tmp_path / "run.yaml").read_text(encoding="utf-8").splitlines()
-    start = lines.index("annotators:")
-    end = next(i for i, line in enumerate(lines) if line.startswith("budget:"))
-    # Only at the start of a line: a remark behind an option stays one.
-    block = [re.sub(r"^# ", "  ", line) for line in lines[start:end]]
-    text = "\n".join([*lines[:start], *block, *lines[end:]])
-    _check(text)
-    (tmp_path / "all.yaml").write_text(text, encoding="utf-8")
-    kinds = [annotator.kind for annotator in load_config(tmp_path / "all.yaml").annotators]
-    assert kinds == ["chat", "chat", "chat", "human", "embedded", "recorded"]
+    text = _label((tmp_path / "run.yaml").read_text(encoding="utf-8"))
+    start = text.index("  # - kind: embedded")
+    end = text.index("\n\n", start)
+    block = _COMMENTED.sub(r"\1\2", text[start:end])
+    (tmp_path / "one.yaml").write_text(text[:start] + block + text[end:], encoding="utf-8")
+    kinds = [annotator.kind for annotator in load_config(tmp_path / "one.yaml").annotators]
+    assert kinds == ["chat", "embedded"]
+
+
+def test_a_data_file_that_is_not_there_is_told_by_its_option(cli: Callable[..., Any]) -> None:
+    result = cli("init", "--data", "nope.csv")
+    assert result.exit_code == ExitCode.DATA
+    assert "Error: --data: nope.csv does not exist" in result.stderr
+    assert not Path("run.yaml").exists()
 
 
 def test_a_data_file_fills_columns_and_labels(

@@ -93,6 +93,19 @@ def test_a_cap_on_the_command_line_is_the_cap(cli: Cli, project: Path) -> None:
     assert cli("status", "poor").stdout.count("cap $0.35") == 1
 
 
+def test_a_cap_that_is_none_makes_no_run(cli: Cli, project: Path) -> None:
+    result = cli("run", project, "--name", "x", "--usd", "inf")
+    assert result.exit_code == ExitCode.CONFIG
+    assert "usd: expected a cap in USD of 0 or more, found inf." in result.stderr
+    assert not (project.parent / "runs" / "x").exists()
+
+
+def test_a_cap_for_a_run_that_had_finished_is_told_so(cli: Cli, run_folder: Path) -> None:
+    result = cli("resume", "a", "--usd", "9", "--json")
+    assert result.exit_code == ExitCode.FINISHED
+    assert "--usd: the cap is $9; the run had finished (max_rounds)" in result.stderr
+
+
 def test_status_of_a_finished_run(cli: Cli, run_folder: Path) -> None:
     state = json.loads(cli("status", "a", "--json").stdout)
     assert (state["status"], state["rounds"], state["cap_usd"]) == ("finished", 3, 3.0)
@@ -290,9 +303,22 @@ def test_people_are_waited_for_and_answered_by_file(
     )
     result = cli("run", config, "--name", "people")
     assert result.exit_code == ExitCode.WAITING_FOR_PEOPLE, result.stderr
-    assert "--answers answers.jsonl" in result.stdout
-    Path("bad.jsonl").write_text('{"item": 1}\n')
-    assert cli("resume", "people", "--answers", "bad.jsonl").exit_code == ExitCode.DATA
+    put = Path("runs/people/questions.jsonl").read_text().splitlines()
+    assert (
+        f"{len(put)} questions were put; they are in runs/people/questions.jsonl" in result.stdout
+    )
+    example = {"item_id": json.loads(put[0])["item_id"], "label": json.loads(put[0])["labels"][0]}
+    assert json.dumps(example) in result.stdout
+    assert "Go on with: labelwright resume runs/people --answers answers.jsonl" in result.stdout
+    Path("bad.jsonl").write_text('{"item": 1}\n' + json.dumps({**example, "label": "x"}))
+    failed = cli("resume", "people", "--answers", "bad.jsonl")
+    assert failed.exit_code == ExitCode.DATA
+    assert "line 1: no item_id" in failed.stderr
+    assert "go on with: labelwright resume runs/people" in failed.stderr
+    assert "line 2: " in failed.stderr
+    missing = cli("resume", "people", "--answers", "nowhere.jsonl")
+    assert missing.exit_code == ExitCode.DATA
+    assert "nowhere.jsonl: no such file." in missing.stderr
     gold = {
         row["id"]: row["gold"]
         for row in map(json.loads, (tmp_path / "data.jsonl").read_text().splitlines())
@@ -309,6 +335,7 @@ def test_people_are_waited_for_and_answered_by_file(
             "".join(json.dumps({"item_id": item, "label": gold[item]}) + "\n" for item in new)
         )
         result = cli("resume", "people", "--answers", "answers.jsonl", "--json")
+        assert f"me: {len(new)} of {len(new)} answered" in result.stderr
     assert result.exit_code == ExitCode.FINISHED, result.stderr
     summary = json.loads(result.stdout)["summary"]
     assert summary["money"]["spent_usd"] == pytest.approx(0.1 * len(asked))

@@ -165,6 +165,34 @@ def test_nobody_votes_on_an_item_more_often_than_he_may(quote):
     assert all(line.requests[1] <= 20 for line in quoted.lines)
 
 
+@pytest.mark.parametrize("n", [20, 600])
+def test_the_high_end_asks_chat_models_again(quote, n):
+    once, thrice = (
+        quote(CHEAP, NEAR, n=n, critic={"attempts": attempts}).lines for attempts in (1, 3)
+    )
+    assert thrice[0].requests == (once[0].requests[0], 3 * once[0].requests[1])
+    assert thrice[1].requests == once[1].requests
+
+
+def test_texts_that_are_written_are_labelled_blind(quote):
+    def lines(**generation):
+        given = {"enabled": True, "model": {**AGENT, "model": "large"}, **generation}
+        quoted = quote(CHEAP, {**STRONG, "model": "strong"}, ANN, generation=given)
+        check(quoted)
+        return {line.what.split(":")[0]: line.requests for line in quoted.lines}, quoted.rounds[1]
+
+    without, rounds = lines(enabled=False)
+    written, _ = lines(per_class=7)
+    assert written["strong"][1] == without["strong"][1] + 7 * 2 * rounds
+    assert written["strong"][0] == without["strong"][0]
+    assert all(written[name] == without[name] for name in ("cheap", "ann"))
+    few, _ = lines(per_class=7, max_share=0.005)  # of 600 texts, three more
+    assert few["strong"][1] == without["strong"][1] + 3 * rounds
+    other, _ = lines(per_class=7, model={**AGENT, "model": "strong"})
+    assert other["cheap"][1] == without["cheap"][1] + 7 * 2 * rounds
+    assert other["strong"] == without["strong"]
+
+
 def test_agents_are_lines_of_their_own_bounded_by_their_allowance(quote):
     plain = quote(CHEAP)
     quoted = quote(
@@ -176,7 +204,9 @@ def test_agents_are_lines_of_their_own_bounded_by_their_allowance(quote):
     lines = {line.what.split(":")[0]: line for line in quoted.lines}
     assert set(lines) == {"cheap", "selector", "critic"}
     assert lines["selector"].money[0] > 0
-    assert lines["critic"].money[1] <= 0.001 * NANO * quoted.rounds[1]
+    # The review and the explanation of the stop rule have an allowance each.
+    assert lines["critic"].money[1] == 2 * NANO // 1000 * quoted.rounds[1]
+    assert lines["critic"].requests[1] == 2 * lines["selector"].requests[1]
     assert quoted.uncut == plain.uncut + lines["selector"].money[1] + lines["critic"].money[1]
 
 

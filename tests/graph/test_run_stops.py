@@ -6,17 +6,26 @@ import signal
 import subprocess
 import sys
 import threading
+from importlib import import_module
 
 import pytest
 from doubles.scripted_models import Models, usd
 
-from labelwright.graph import resume, run, stop
+from labelwright.graph import resume, run, session, stop
 from labelwright.tools.errors import ConfigError, LockedError
 
 
 @pytest.fixture(scope="module")
 def undisturbed(corpus, tmp_path_factory):
     return run(corpus.config(), name="undisturbed", runs=tmp_path_factory.mktemp("runs")).folder
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+def dies(*_):
+    raise Killed
 
 
 class At:
@@ -139,11 +148,101 @@ def test_a_new_cap_lets_a_stopped_run_go_on(corpus, undisturbed, tmp_path, outco
     assert result.summary["money"]["cap_usd"] == 5
     assert outcome(folder).most_committed() > 300_000_000
     assert outcome(folder).decided() == outcome(undisturbed).decided()
-    # What was delivered under a cap stays delivered.
-    capped = run(corpus.config(**small), name="capped", runs=tmp_path)
-    before = outcome(capped.folder).decided()
-    assert resume(capped.folder, usd=5).status == "finished"
-    assert outcome(capped.folder).decided() == before
+
+
+@pytest.fixture(scope="module")
+def capped(corpus, tmp_path_factory):
+    config = corpus.config(budget={"usd": 0.3}, stopping={"max_rounds": 9, "stop_set_size": 50})
+    return run(config, name="capped", runs=tmp_path_factory.mktemp("runs"))
+
+
+def answers_to_caps(folder, outcome):
+    with outcome(folder).ledger() as ledger:
+        return [d.acknowledged for d in ledger.log.directives() if d.kind == "cap"]
+
+
+def test_a_higher_cap_takes_a_run_up_that_a_cap_had_finished(corpus, capped, tmp_path, outcome):
+    assert capped.summary["stop"]["reason"] == "cap"
+    folder = shutil.copytree(capped.folder, tmp_path / "run")
+    before = outcome(folder)
+    spent = before.decided()["spent"]
+    with before.ledger() as ledger:
+        first, rounds = ledger.log.decisions(), [number for number, _, _ in ledger.log.rounds()]
+    result = resume(folder, usd=2)
+    assert result.status == "finished"
+    assert result.summary["money"]["cap_usd"] == 2
+    assert answers_to_caps(folder, outcome) == ["the cap is $2"]
+    assert spent < outcome(folder).decided()["spent"] <= outcome(folder).most_committed()
+    assert outcome(folder).most_committed() <= 2_000_000_000
+    with outcome(folder).ledger() as ledger:
+        decisions, closed = ledger.log.decisions(), ledger.log.rounds()
+    # All that was decided stands, and nothing of what came after was swallowed.
+    assert decisions[: len(first)] == first
+    after = decisions[len(first) :]
+    assert min(d.step for d in after) > max(d.step for d in first)
+    kinds = [d.kind for d in after]
+    assert (kinds[0], kinds.count("deliver")) == ("stop_check", 1)
+    batches = [d.round for d in after if d.kind == "batch"]
+    assert batches == list(range(rounds[-1] + 1, rounds[-1] + 1 + len(batches)))
+    assert len(batches) > 1
+    numbers = [number for number, _, _ in closed]
+    assert numbers[: len(rounds)] == rounds
+    assert numbers == sorted({*numbers})
+    # The student's own labels are no labels to learn from: it has not more than there are votes.
+    with outcome(folder).ledger() as ledger:
+        voted = {vote.item_id for vote in ledger.votes.all()}
+    assert all(metrics["labels"] <= len(voted) for _, metrics, _ in closed)
+    assert [row["id"] for row in outcome(folder).labels] == list(corpus.gold)
+    assert all(row["outcome"] in {"accept", "set_apart"} for row in outcome(folder).labels)
+    # It is over, and says the same again.
+    ended = outcome(folder).decided()
+    assert resume(folder).status == "finished"
+    assert outcome(folder).decided() == ended
+
+
+def test_it_may_be_stopped_and_killed_on_the_way(capped, tmp_path, outcome, monkeypatch):
+    whole = shutil.copytree(capped.folder, tmp_path / "whole")
+    resume(whole, usd=2)
+    folder = shutil.copytree(capped.folder, tmp_path / "run")
+    at = At("decided", lambda: os.kill(os.getpid(), signal.SIGINT))
+    with monkeypatch.context() as patch:
+        # The package's `run` is the function; what dies here dies before the run is taken up.
+        patch.setattr(import_module("labelwright.graph.run"), "check_keys", dies)
+        with pytest.raises(Killed):
+            resume(folder, usd=2)
+    assert answers_to_caps(folder, outcome) == [None]
+    assert resume(folder, notify=at).status == "stopped"
+    assert resume(folder).status == "finished"
+    assert outcome(folder).decided() == outcome(whole).decided()
+
+
+def test_a_cap_that_changes_nothing_is_told_so(capped, undisturbed, tmp_path, outcome):
+    for source, usd_, reason in ((capped.folder, 0.2, "cap"), (undisturbed, 9, "max_rounds")):
+        folder = shutil.copytree(source, tmp_path / reason)
+        before = outcome(folder).decided()
+        assert resume(folder, usd=usd_).status == "finished"
+        assert outcome(folder).decided() == before
+        said = f"the cap is ${usd_:g}; the run had finished ({reason}) and stays so"
+        assert answers_to_caps(folder, outcome) == [said]
+
+
+def test_a_stop_while_the_run_is_being_opened_is_honoured(
+    corpus, undisturbed, tmp_path, outcome, monkeypatch
+):
+    folder = tmp_path / "run"
+    opened = session.build_embedder
+
+    def stopped_meanwhile(*args, **more):
+        stop(folder)
+        return opened(*args, **more)
+
+    monkeypatch.setattr(session, "build_embedder", stopped_meanwhile)
+    assert run(corpus.config(), name="run", runs=tmp_path).status == "stopped"
+    monkeypatch.undo()
+    # One that came when nobody ran it has nobody to stop.
+    stop(folder)
+    assert resume(folder).status == "finished"
+    assert outcome(folder).decided() == outcome(undisturbed).decided()
 
 
 def test_errors_name_what_is_wrong(corpus, undisturbed, tmp_path):

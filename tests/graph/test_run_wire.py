@@ -196,6 +196,31 @@ def test_a_refused_key_is_an_error_and_never_another_annotator(
     assert len(openai_server.chats) <= 2  # the blocks that were under way
 
 
+@pytest.mark.parametrize("status", [401, 404])
+def test_an_agent_that_can_not_be_reached_stops_the_run_until_it_is_put_right(
+    corpus, models, chat, openai_server, outcome, tmp_path, status
+):
+    def script(request):
+        broken = request["model"] == "agent"
+        return Reply("no such thing", status=status) if broken else models(request)
+
+    openai_server.script = script
+    config = corpus.config(
+        annotators=[chat("weak", 1), chat("solid", 2)],
+        selection={"batch_size": 40, "model": chat("agent", usd_per_decision=1)},
+    )
+    with pytest.raises(EndpointError, match=f"HTTP {status}: no such thing"):
+        run(config, name="run", runs=tmp_path)
+    seen = outcome(tmp_path / "run")
+    assert not (seen.folder / "labels.jsonl").exists()
+    assert {s.request["model"] for s in openai_server.chats} == {"agent"}
+    openai_server.script = models
+    assert resume(seen.folder).status == "finished"
+    assert_paid_what_was_served(seen, models, openai_server)
+    with seen.ledger() as ledger:
+        assert ledger.log.decisions("batch")[0].evidence["by"] == "model agent"
+
+
 def test_a_server_that_dies_is_an_error_and_nothing_is_paid_twice_after_it(
     corpus, models, chat, openai_server, outcome, tmp_path
 ):

@@ -42,6 +42,7 @@ def test_the_refusal_says_what_a_price_is(unknown):
         ({"free": True, "in": 1, "out": 2}, "one of"),
         ({"per_label": 1, "cached_in": 1}, "goes with"),
         ({"free": True, "cached_in": 1}, "goes with"),
+        ({"in": 1, "out": 1, "cached_in": 1.5}, "'cached_in' is at most 'in': found 1.5 and 1"),
         ({"cached_in": 1}, "one of"),
         ({"per_label": 0}, "greater than 0"),
         ({"in": -1, "out": 1}, "greater than or equal to 0"),
@@ -76,7 +77,7 @@ def test_tokens_are_charged_exactly_and_rounded_up(p_in, p_out, tokens_in, token
     assert 0 <= cost - true < 1
 
 
-@given(usd, counts, counts, counts)
+@given(st.decimals(min_value=0, max_value=1, places=7).map(float), counts, counts, counts)
 def test_cached_tokens_have_their_own_price(p_cached, fresh, cached, tokens_out):
     price = Price(input=1, output=2, cached_in=p_cached)
     true = (fresh + cached * exact(p_cached) + 2 * tokens_out) * 1000

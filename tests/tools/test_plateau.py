@@ -75,6 +75,8 @@ class TestConfig:
             ({"items": 5}, "go together"),
             ({"error_cost_usd": 0.1}, "go together"),
             ({"items": 5, "error_cost_usd": 1, "point_value_usd": 1}, "either"),
+            ({"items": 5, "error_cost_usd": float("inf")}, "finite"),
+            ({"point_value_usd": float("inf")}, "finite"),
             ({"window": 0}, "window"),
             ({"kappa": 0.99}, "kappa"),
         ],
@@ -86,6 +88,15 @@ class TestConfig:
 
 class TestCheck:
     config = StoppingConfig(window=2, patience=2, max_rounds=50)
+
+    @pytest.mark.parametrize("items", [0, 1])
+    def test_without_a_stop_set_nothing_is_said_and_the_run_goes_on(self, items):
+        history = [np.zeros(items, int)] * 9
+        got = check(history, spending(9, 0.5), USD, self.config, 5)
+        assert (got.churn, got.verdict, got.streak) == (None, "continue", 0)
+        assert "too small for a stop set" in explain(got)
+        assert "too small for a stop set" in next_dollars(got, 1.0).text
+        assert check(history, spending(9, 0.5), USD, StoppingConfig(max_rounds=9)).verdict == "stop"
 
     def test_by_hand(self):
         history, money = changing(4, 1000, 10), spending(4, 0.5)

@@ -108,23 +108,20 @@ class RunLog:
         part: int,
         role: str,
         content: Any,
-        call_id: int | None = None,
     ) -> None:
         """Add one message of an agent's conversation; saying it again changes nothing."""
         with self._store.transaction(synced=False) as db:
             db.execute(
                 "INSERT OR IGNORE INTO transcript(round, agent, purpose, step, part, role, "
-                "content, call_id, at) VALUES(?,?,?,?,?,?,?,?,?)",
-                (round, agent, purpose, step, part, role, encode(content), call_id, now()),
+                "content, at) VALUES(?,?,?,?,?,?,?,?)",
+                (round, agent, purpose, step, part, role, encode(content), now()),
             )
 
     def transcript(self) -> list[dict[str, Any]]:
         """All messages in order."""
-        names = ("round", "agent", "purpose", "step", "part", "role", "content", "call_id")
+        names = ("round", "agent", "purpose", "step", "part", "role", "content")
         rows = self._store.rows(f"SELECT {', '.join(names)} FROM transcript ORDER BY seq")
-        return [
-            dict(zip(names, (*row[:6], json.loads(row[6]), row[7]), strict=True)) for row in rows
-        ]
+        return [dict(zip(names, (*row[:6], json.loads(row[6])), strict=True)) for row in rows]
 
     def direct(self, kind: str, payload: Any = None) -> int:
         """Add an order of the operator, from whatever process; returns its number."""

@@ -53,7 +53,7 @@ CREATE TABLE rounds(
 CREATE TABLE transcript(
   seq INTEGER PRIMARY KEY, round INTEGER NOT NULL, agent TEXT NOT NULL, purpose TEXT NOT NULL,
   step INTEGER NOT NULL, part INTEGER NOT NULL, role TEXT NOT NULL, content TEXT NOT NULL,
-  call_id INTEGER, at TEXT NOT NULL, UNIQUE(round, agent, purpose, step, part));
+  at TEXT NOT NULL, UNIQUE(round, agent, purpose, step, part));
 
 CREATE TABLE directives(
   seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, payload TEXT NOT NULL, at TEXT NOT NULL);

@@ -134,18 +134,23 @@ class Votes:
                 ],
             )
 
-    def concluded(self, before: int | None = None) -> dict[str, Consensus]:
+    def concluded(
+        self, before: int | None = None, *, without: Sequence[int] = ()
+    ) -> dict[str, Consensus]:
         """The latest consensus of every item that has one.
 
         Args:
             before: As it was when this step began, so that a step that runs again after a crash
                 does not see what it wrote itself; absent, as it is.
+            without: Steps that are left out.
         """
+        marks = ",".join("?" * len(without))
         rows = self._store.rows(
             "SELECT item_id, label, p_correct, calibrated, source, outcome, reason, evidence "
             "FROM consensus WHERE seq IN (SELECT max(seq) FROM consensus WHERE step < ? "
-            "GROUP BY item_id) ORDER BY item_id",
+            f"AND step NOT IN ({marks}) GROUP BY item_id) ORDER BY item_id",
             sys.maxsize if before is None else before,
+            *without,
         )
         return {row[0]: _consensus(row) for row in rows}
 

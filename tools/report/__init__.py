@@ -19,7 +19,7 @@ NOTHING = "\N{EN DASH}"
 STOPS = {
     "certificate": "the last rounds can not have been worth their money, whatever they changed",
     "cost_plateau": "the next dollar was no longer worth it",
-    "pool_exhausted": "every text of the pool had been asked about",
+    "pool_exhausted": "every text outside the stop set has been asked about",
     "max_rounds": "it reached the cap on rounds",
     "cap": "it reached a hard limit",
 }

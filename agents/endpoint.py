@@ -76,8 +76,8 @@ class EndpointConfig(BaseModel):
     retries: int = Field(4, ge=0, description="Tries after the first, each reserved by itself.")
     structured: Structured = Field(
         "auto",
-        description="How an annotator's answer is held to its schema; auto probes the endpoint once. "
-        "Agents work by tool calls and take auto only.",
+        description="How an annotator's answer is held to its schema; auto probes the endpoint "
+        "once. Agents work by tool calls and take auto only.",
     )
     limit_parameter: Literal["auto"] | LimitName = Field(
         "auto", description="Name of the token limit in the request; auto finds out."

@@ -47,7 +47,7 @@ def next_steps(summary: dict[str, Any], folder: Path) -> list[str]:
     if summary["status"] == "waiting_for_people":
         people = summary["people"]
         return [
-            f"{people['questions']} questions were put; they are in {folder / 'questions.jsonl'}.",
+            f"Questions put: {people['questions']}, in {folder / 'questions.jsonl'}.",
             'Add a "label" to each line (null where none fits), leave out those that nobody can '
             "answer, and save it as answers.jsonl. A finished line:",
             f"  {people['finished_line']}",

@@ -80,7 +80,7 @@ def _hard_stop(ctx: RunContext, state: RunState) -> dict[str, str] | None:
     refused = [name for name in state["out_of_reach"] if name not in ctx.people]
     if refused:
         return {"reason": "cap", "detail": f"the caps no longer pay for {', '.join(refused)}"}
-    if _rest_is_next(ctx, state):
+    if _rest_is_next(ctx):
         detail = "what is left of the cap is kept for a first vote on every other item"
         return {"reason": "cap", "detail": detail}
     if time_is_up(ctx, state):
@@ -99,7 +99,7 @@ def time_is_up(ctx: RunContext, state: RunState) -> bool:
     return limit is not None and state["seconds"] + time.monotonic() - ctx.started >= limit
 
 
-def _rest_is_next(ctx: RunContext, state: RunState) -> bool:
+def _rest_is_next(ctx: RunContext) -> bool:
     """Whether another round like the last would use money that cheap votes on the rest need.
 
     At most half of the cap is kept back: where a first vote is dear, training comes first.

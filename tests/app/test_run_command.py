@@ -304,9 +304,7 @@ def test_people_are_waited_for_and_answered_by_file(
     result = cli("run", config, "--name", "people")
     assert result.exit_code == ExitCode.WAITING_FOR_PEOPLE, result.stderr
     put = Path("runs/people/questions.jsonl").read_text().splitlines()
-    assert (
-        f"{len(put)} questions were put; they are in runs/people/questions.jsonl" in result.stdout
-    )
+    assert f"Questions put: {len(put)}, in runs/people/questions.jsonl." in result.stdout
     example = {"item_id": json.loads(put[0])["item_id"], "label": json.loads(put[0])["labels"][0]}
     assert json.dumps(example) in result.stdout
     assert "Go on with: labelwright resume runs/people --answers answers.jsonl" in result.stdout

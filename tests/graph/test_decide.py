@@ -102,7 +102,7 @@ def opened(corpus, tmp_path):
 
 
 def test_the_first_round_is_not_kept_from_being_asked(opened):
-    assert not _rest_is_next(opened(), START)
+    assert not _rest_is_next(opened())
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_first_round_is_not_kept_from_being_asked(opened):
 )
 def test_a_round_is_not_begun_with_money_that_the_rest_needs(opened, spent, stops):
     ctx = opened(*spent)
-    assert _rest_is_next(ctx, START) is stops
+    assert _rest_is_next(ctx) is stops
     found = _hard_stop(ctx, START)
     if stops:
         assert found["reason"] == "cap"
@@ -130,39 +130,39 @@ def test_a_round_is_not_begun_with_money_that_the_rest_needs(opened, spent, stop
 
 def test_what_is_labelled_needs_no_first_vote(opened):
     ctx = opened(0.93, 0.95)
-    assert _rest_is_next(ctx, START)
+    assert _rest_is_next(ctx)
     labelled = [
         Consensus(item, "billing", 0.9, False, "model", "accept", "", {})
         for item in ctx.pool.ids[:20]
     ]
     ctx.ledger.votes.conclude(1, 1, labelled)
-    assert not _rest_is_next(ctx, START)  # 0.03 would be left, 0.02 are needed
+    assert not _rest_is_next(ctx)  # 0.03 would be left, 0.02 are needed
 
 
-def test_at_most_half_of_the_cap_is_kept(opened):
-    ctx = opened(0.1, 0.3)
-    # The strong annotator leads: a first vote on all of the pool would cost 0.80 of the 0.70 left.
-    assert not _rest_is_next(ctx, {**START, "lead": 2})
-    assert _rest_is_next(opened(0.1, 0.31), {**START, "lead": 2})
+def test_at_most_half_of_the_cap_is_kept(opened, corpus):
+    # Only the strong annotator is there: a first vote on the whole pool would cost $0.80.
+    dear = {"annotators": [corpus.recorded("strong", 1)]}
+    assert not _rest_is_next(opened(0.1, 0.3, **dear))
+    assert _rest_is_next(opened(0.1, 0.31, **dear))
 
 
 def test_a_first_vote_that_costs_nothing_keeps_nothing_back(opened, corpus):
     free = {**corpus.recorded("cheap", 1), "price": "free"}
     ctx = opened(0.6, annotators=[free, corpus.recorded("strong", 2)])
-    assert not _rest_is_next(ctx, START)  # although another round like it can not be paid whole
+    assert not _rest_is_next(ctx)  # although another round like it can not be paid whole
 
 
 def test_people_give_no_first_vote(opened, corpus):
     person = {"kind": "human", "name": "ann", "tier": 1, "price": {"per_label": 0.5}}
     ctx = opened(0.48, annotators=[person, corpus.recorded("cheap", 2)])
-    assert not _rest_is_next(ctx, START)
+    assert not _rest_is_next(ctx)
 
 
 def test_without_a_cap_there_is_nothing_to_keep(opened):
     ctx = opened(0.9)
-    assert _rest_is_next(ctx, START)
+    assert _rest_is_next(ctx)
     ctx.ledger.caps = Caps()
-    assert not _rest_is_next(ctx, START)
+    assert not _rest_is_next(ctx)
 
 
 # -- the other hard caps --

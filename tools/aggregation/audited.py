@@ -1,50 +1,18 @@
-"""From votes to one label: majority, one-coin posterior, reliability, redundancy, CROWDLAB.
+"""Annotators whose accuracies were audited: what each is worth, and what they share.
 
-Votes are an integer array of shape (n items, m annotators); -1 means that the annotator did not
-vote on the item. Counting votes is not enough: LLM annotators make the same mistakes (Kim et al.
-2025), so a vote counts for the audited reliability of its annotator and for how little it repeats
-the mistakes of the others.
+Counting votes is not enough: LLM annotators make the same mistakes (Kim et al. 2025), so a vote
+counts for the audited reliability of its annotator and for how little it repeats the mistakes of
+the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
-Ints: TypeAlias = NDArray[np.integer[Any]]
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from .votes import Floats, Ints, check_votes, tally
 
-NO_VOTE = -1
 _ABOVE_CHANCE = 0.01
-_SMALLEST_WEIGHT = 1e-6
-
-
-def majority(
-    votes: Ints, n_labels: int, weights: Floats | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Label with the greatest share of the votes of each item.
-
-    Args:
-        votes: (n, m) label indices, -1 for no vote.
-        n_labels: number K of labels.
-        weights: (m,) weight of each annotator; None counts each as one.
-
-    Returns:
-        (n,) labels and (n,) shares of the leading label in [0, 1]. A tie and an item without votes
-        have label -1: no unique mode is no consensus, and must be asked again rather than guessed.
-
-    Raises:
-        ValueError: if a vote is not a label index, or shapes do not match.
-    """
-    tally = _tally(votes, n_labels, weights)
-    top = tally.max(axis=1)
-    total = tally.sum(axis=1)
-    unique = (tally >= top[:, None] * (1 - 1e-9)).sum(axis=1) == 1
-    labels = np.where(unique & (total > 0), tally.argmax(axis=1), NO_VOTE)
-    return labels.astype(np.int64), np.divide(top, total, out=np.zeros_like(top), where=total > 0)
 
 
 def reliability(
@@ -73,7 +41,7 @@ def reliability(
     Raises:
         ValueError: if shapes or priors are out of range.
     """
-    _check_votes(votes, n_labels)
+    check_votes(votes, n_labels)
     if truth.shape != (votes.shape[0],):
         raise ValueError(f"truth has shape {truth.shape}, expected ({votes.shape[0]},)")
     if not 0 < prior_accuracy < 1 or prior_strength <= 0:
@@ -116,7 +84,7 @@ def one_coin(
     right = np.clip(np.asarray(reliability, dtype=np.float64), 1e-6, 1 - 1e-6)
     # The log-odds of a vote against any other label; the common term cancels in the softmax.
     strength = np.log(right) - np.log((1 - right) / (n_labels - 1))
-    score = _tally(votes, n_labels, strength if weights is None else strength * weights)
+    score = tally(votes, n_labels, strength if weights is None else strength * weights)
     if prior is not None:
         if prior.shape != score.shape:
             raise ValueError(f"prior has shape {prior.shape}, expected {score.shape}")
@@ -149,7 +117,7 @@ def redundancy(
     Raises:
         ValueError: if shapes do not match or a vote is not a label index.
     """
-    _check_votes(votes, n_labels)
+    check_votes(votes, n_labels)
     if n_labels < 2 or truth.shape != (votes.shape[0],):
         raise ValueError("redundancy needs two or more labels and one truth an item")
     m = votes.shape[1]
@@ -185,101 +153,3 @@ def effective_weights(redundancy: Floats) -> NDArray[np.float64]:
         (m,) weights in (0, 1].
     """
     return np.asarray(1 / (1 + redundancy.sum(axis=1)), dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Crowd:
-    """Result of `crowdlab`.
-
-    Attributes:
-        posterior: (n, K) probabilities, rows sum to 1.
-        consensus: (n,) label of each item.
-        annotator_weight: (m,) trust in each annotator.
-        model_weight: trust in the student's probabilities.
-    """
-
-    posterior: NDArray[np.float64]
-    consensus: NDArray[np.int64]
-    annotator_weight: NDArray[np.float64]
-    model_weight: float
-
-
-def crowdlab(votes: Ints, proba: Floats) -> Crowd:
-    """Consensus of votes and student without any audit (Goh, Tkachenko & Mueller 2022, CROWDLAB).
-
-    Weights come from the agreement of annotators with each other and of the student with the
-    consensus, both against always predicting the most common label. The consensus starts as the
-    majority (ties go to the student) and is refined once, as in the reference implementation.
-
-    Args:
-        votes: (n, m) label indices, -1 for no vote.
-        proba: (n, K) *out-of-sample* probabilities of the student, K >= 2.
-
-    Returns:
-        The posterior and weights. Where no item has two votes nothing can be compared: all weights
-        are 1 and the posterior is the student's. An item without votes has the student's too.
-
-    Raises:
-        ValueError: if shapes do not match or a vote is not a label index.
-    """
-    n, n_labels = proba.shape
-    if votes.shape[0] != n or n_labels < 2:
-        raise ValueError(f"votes of {votes.shape[0]} items, probabilities of shape {proba.shape}")
-    tally = _tally(votes, n_labels, None)
-    model = np.asarray(proba, dtype=np.float64)
-    leading = tally == tally.max(axis=1, keepdims=True)
-    consensus = np.where(leading, model, -1.0).argmax(axis=1)
-    if not (tally.sum(axis=1) > 1).any():
-        return Crowd(model, consensus, np.ones(votes.shape[1]), 1.0)
-    first = _weigh(votes, tally, model, consensus)
-    return _weigh(votes, tally, model, first.posterior.argmax(axis=1))
-
-
-def _weigh(
-    votes: Ints, tally: Floats, model: NDArray[np.float64], consensus: NDArray[np.int64]
-) -> Crowd:
-    """One pass of CROWDLAB for a given consensus (paper, sections 3 and 4)."""
-    n, n_labels = model.shape
-    n_votes = tally.sum(axis=1)
-    several, voted = n_votes > 1, n_votes > 0
-    agreement = float((tally[np.arange(n), consensus] / np.maximum(n_votes, 1))[several].mean())
-    baseline = 1 - np.bincount(consensus[several], minlength=n_labels).max() / several.sum()
-    baseline = max(float(baseline), _SMALLEST_WEIGHT)
-
-    with_others = np.full(votes.shape[1], np.nan)
-    for j in range(votes.shape[1]):
-        own = np.flatnonzero((votes[:, j] >= 0) & several)
-        if own.size:
-            others = tally[own, votes[own, j]] - 1
-            with_others[j] = others.sum() / (n_votes[own] - 1).sum()
-    with_others = np.where(np.isnan(with_others), np.nanmean(with_others), with_others)
-    weight = np.maximum(1 - (1 - with_others) / baseline, _SMALLEST_WEIGHT)
-
-    model_error = float((model.argmax(axis=1) != consensus)[several].mean())
-    model_weight = max(1 - model_error / baseline, _SMALLEST_WEIGHT)
-    model_weight *= float(np.sqrt(n_votes[voted].mean()))
-
-    elsewhere = (1 - agreement) / (n_labels - 1)
-    total = (votes >= 0) @ weight
-    mass = _tally(votes, n_labels, weight) * (agreement - elsewhere) + elsewhere * total[:, None]
-    posterior = (mass + model_weight * model) / (total + model_weight)[:, None]
-    return Crowd(posterior, consensus, weight, model_weight)
-
-
-def _tally(votes: Ints, n_labels: int, weights: Floats | None) -> NDArray[np.float64]:
-    """(n, K) sum of the weights of the votes for each label."""
-    _check_votes(votes, n_labels)
-    if weights is not None and weights.shape != (votes.shape[1],):
-        raise ValueError(f"weights have shape {weights.shape}, expected ({votes.shape[1]},)")
-    tally = np.zeros((votes.shape[0], n_labels))
-    for j in range(votes.shape[1]):
-        cast = np.flatnonzero(votes[:, j] >= 0)
-        tally[cast, votes[cast, j]] += 1.0 if weights is None else weights[j]
-    return tally
-
-
-def _check_votes(votes: Ints, n_labels: int) -> None:
-    if votes.ndim != 2 or votes.shape[1] == 0:
-        raise ValueError(f"votes must be items x annotators, got shape {votes.shape}")
-    if votes.size and (votes.min() < NO_VOTE or votes.max() >= n_labels):
-        raise ValueError(f"votes must be -1 or 0..{n_labels - 1}, got {votes.min()}..{votes.max()}")

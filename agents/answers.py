@@ -8,10 +8,12 @@ or outer space is that label. All else is an invalid answer with a reason.
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -23,6 +25,7 @@ InvalidReason = Literal[
 ]
 
 _THINKING = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_LABEL = re.compile(rb'(?<!\\)"label"\s*:\s*"?((?<=")(?:[^"\\]|\\.)*|null)')
 _OBJECT_START = re.compile(r'\{\s*["}]')
 
 
@@ -129,6 +132,40 @@ def split_items(
     return answers
 
 
+def label_probabilities(response: Mapping[str, Any]) -> list[float] | None:
+    """Probability of each label in an answer, from the log-probabilities of its tokens.
+
+    The product over the tokens that hold the label, given all that was written before: how sure the
+    model was of this word, not that it is right.
+
+    Args:
+        response: As `wire.Answer.response` keeps it, of a request that asked for log-probabilities.
+
+    Returns:
+        One probability a ``"label"`` in the order in which they were written; ``None`` where the
+        server gave no log-probabilities, or those of another text.
+    """
+    content = str(response.get("content") or "")
+    entries = (response.get("logprobs") or {}).get("content") or []
+    # Tokens may end inside a character, so places are counted in bytes.
+    pieces = [_bytes_of(entry) for entry in entries]
+    written = b"".join(pieces)
+    start = written.find(content.encode()) if content else -1
+    if start < 0:
+        return None
+    ends = list(accumulate(len(piece) for piece in pieces))
+    found = []
+    for match in _LABEL.finditer(written, start):
+        first, last = match.span(1)
+        parts = [
+            float(entry["logprob"])
+            for entry, piece, end in zip(entries, pieces, ends, strict=True)
+            if piece and end > first and end - len(piece) < last
+        ]
+        found.append(min(1.0, math.exp(sum(parts))))
+    return found
+
+
 def find_object(text: str) -> dict[str, Any] | None:
     r"""The one JSON object in a text, or ``None`` when there is none or more than one.
 
@@ -213,6 +250,10 @@ def _strict(node: Any, definitions: Mapping[str, Any], seen: tuple[str, ...]) ->
     elif node.get("type") == "object":
         raise ValueError("a free-form map has no strict schema; use a list of closed objects")
     return kept
+
+
+def _bytes_of(entry: Mapping[str, Any]) -> bytes:
+    return bytes(entry["bytes"]) if entry.get("bytes") else str(entry["token"]).encode()
 
 
 def _folded(text: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tools.aggregation import NO_VOTE
-from ..tools.ledger import Vote
+from ..tools.ledger import CHECK_ATTEMPTS, Vote
 
 NO_LABEL_FITS = "no_label_fits"
 """Why there is no label where an annotator has looked and found that none is right."""
@@ -26,6 +26,7 @@ class Ballot:
         answers: Answers of whatever kind, invalid ones included, shape (n, m).
         declined: Where an annotator has said that no label fits and has given none since, shape
             (n, m); ``None`` where nobody has.
+        confidence: As stated with each vote, NaN where none was, shape (n, m).
     """
 
     item_ids: tuple[str, ...]
@@ -33,6 +34,7 @@ class Ballot:
     votes: NDArray[np.int64]
     answers: NDArray[np.int64]
     declined: NDArray[np.bool_] | None = None
+    confidence: NDArray[np.float64] | None = None
 
     def column(self, annotator: str) -> NDArray[np.int64]:
         """One annotator's votes, shape (n,)."""
@@ -54,12 +56,16 @@ def count_votes(
     matrix = np.full((len(votes), len(annotators)), NO_VOTE, np.int64)
     answers = np.zeros_like(matrix)
     declined = np.zeros(matrix.shape, bool)
+    confidence = np.full(matrix.shape, np.nan)
     for row, given in enumerate(votes.values()):
         for vote in given:
-            if vote.annotator not in column:
+            # A check measures the annotator: its reliability is learned on votes alone.
+            if vote.annotator not in column or vote.attempt >= CHECK_ATTEMPTS:
                 continue
             answers[row, column[vote.annotator]] += 1
             declined[row, column[vote.annotator]] = vote.invalid == NO_LABEL_FITS
             if vote.label is not None and vote.label in number:
                 matrix[row, column[vote.annotator]] = number[vote.label]
-    return Ballot(tuple(votes), tuple(annotators), matrix, answers, declined)
+                stated = np.nan if vote.confidence is None else vote.confidence
+                confidence[row, column[vote.annotator]] = stated
+    return Ballot(tuple(votes), tuple(annotators), matrix, answers, declined, confidence)

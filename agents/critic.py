@@ -1,8 +1,10 @@
 """The critic's settings and its rule policy: what is to become of each label.
 
 Checks in order of cost: validity of the answer, disagreement with the labelled neighbours,
-out-of-sample confident learning, and the consensus of votes and student. What fails a check is
-asked again, sent to the next annotator of the cascade, put to a person, or set apart.
+out-of-sample confident learning, the consensus of votes and student, and whether an answer holds
+under another order of the labels, in other words, and once more. What fails a check is asked again,
+sent to the next annotator of the cascade, put to a person, or set apart. Where nobody is left to
+ask, a label that is not sure is kept soft: with its probability as the weight of a training row.
 """
 
 from __future__ import annotations
@@ -16,9 +18,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .ballot import Ballot
+from .checks import CheckShares
 from .ensemble import Voter
 from .model import AgentModelConfig
 from .verdict import Verdict
+
+ProposalKind = Literal["relabel_items", "generate_for_class", "drop_annotator"]
+"""Kinds that a run can put into effect itself; a change of the task needs a new run."""
 
 Action = Literal["accept", "re_ask", "escalate", "ask_person", "set_apart", "return"]
 """What becomes of a label. ``return``: somebody else would have to be asked and can not be in this
@@ -68,6 +74,17 @@ class CriticConfig(BaseModel):
         le=1,
         description="Share of the neighbours with another label that flags a label.",
     )
+    checks: CheckShares = Field(
+        CheckShares(),
+        description="Paid checks: how much is asked again to see whether answers are stable.",
+    )
+    apply: list[ProposalKind] = Field(
+        default_factory=list,
+        description="Kinds of proposals that take effect without a person's word.",
+    )
+    apply_usd: float = Field(
+        0.0, ge=0, description="Most that such proposals may be expected to cost in all, in USD."
+    )
     prior_accuracy: float = Field(
         0.7, gt=0, lt=1, description="What an annotator is believed to be before any audit."
     )
@@ -109,6 +126,7 @@ class Ruling:
         attempt: In which attempt.
         flags: Checks that the label failed.
         final: Set apart for good: somebody who may say so has found that no label is right.
+        soft: Accepted below ``accept_at``: the student learns it with its p_correct as weight.
     """
 
     item_id: str
@@ -118,6 +136,7 @@ class Ruling:
     attempt: int = 0
     flags: tuple[str, ...] = ()
     final: bool = False
+    soft: bool = False
 
 
 def rule_on_labels(
@@ -177,7 +196,7 @@ def rule_on_labels(
         elif p >= config.set_apart_below:
             why = "nobody else to ask" if following is None else "no more may be sent on"
             reason = f"p_correct {p:.3f}, kept with that weight: {why}"
-            rulings[row] = Ruling(item, "accept", reason, flags=failed)
+            rulings[row] = Ruling(item, "accept", reason, flags=failed, soft=p < config.accept_at)
         else:
             best = labels[int(verdict.label[row])]
             reason = f"best label {best!r} has p_correct {p:.3f} < {config.set_apart_below:g}"

@@ -46,6 +46,7 @@ class Draft(BaseModel):
     kind: Literal[
         "edit_guideline",
         "add_label",
+        "remove_label",
         "merge_labels",
         "split_label",
         "relabel_items",
@@ -64,9 +65,11 @@ class Proposal(Draft):
 
     Attributes:
         price_usd: What it would cost, where arithmetic can tell; never the model's figure.
+        effect: What it is expected to bring; empty where nothing can be predicted.
     """
 
     price_usd: float | None = None
+    effect: str = ""
 
 
 class Review(BaseModel):
@@ -108,7 +111,11 @@ class Bench:
         actions = Counter(str(self.rulings[row].action) for row in self.queue)
         head = f"{len(self.queue)} of {len(self.rulings)} labels of this round are under review."
         lines = [head, "rule policy: " + _counted(actions)]
-        return "\n".join([*lines, "failed checks: " + _counted(flags)] if flags else lines)
+        if flags:
+            lines.append("failed checks: " + _counted(flags))
+        records = self.desk.ledger.log.decisions("consistency")
+        lines += [f"alarm: {alarm}" for made in records[-1:] for alarm in made.decision["alarms"]]
+        return "\n".join(lines)
 
     def findings(self) -> dict[str, Any]:
         """The labels under review: rule policy's action, probability and failed checks."""
@@ -239,7 +246,7 @@ class Bench:
             return f"drop_annotator: target is one of {', '.join(self.ballot.annotators)}."
         if draft.kind == "add_label" and draft.target in names:
             return f"add_label: there is a label {draft.target!r} already."
-        if draft.kind in {"merge_labels", "split_label", "generate_for_class"}:
+        if draft.kind in {"merge_labels", "split_label", "remove_label", "generate_for_class"}:
             parts = [draft.target]
             if draft.kind == "merge_labels":
                 parts = [part.strip() for part in draft.target.split(" | ")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,15 +54,21 @@ def reference(voters: Sequence[Voter]) -> Voter | None:
 
 
 def first_asks(
-    order: Sequence[Voter], batch: Sequence[str], audit: Sequence[str], *, lead: int = 0
+    order: Sequence[Voter],
+    batch: Sequence[str],
+    audit: Sequence[str],
+    *,
+    lead: int = 0,
+    routed: Mapping[str, str] | None = None,
 ) -> list[Ask]:
     """Who is asked at the start of a round.
 
     Args:
-        order: The cascade.
+        order: The cascade, without those that are asked no more.
         batch: Chosen items: put to one annotator.
         audit: This round's audit sample: put to the whole panel.
         lead: Place among the annotators that are no people of the one that is asked first.
+        routed: Annotator by item, for items that are known to need another first.
 
     Returns:
         Orders without empty ones; questions to people are among them.
@@ -72,7 +78,15 @@ def first_asks(
     target = reference(order)
     panel = [voter for voter in order if not voter.person or voter == target]
     audited = set(audit)
-    asks = [ask(first.name, [item for item in batch if item not in audited], "label")]
+    to = routed or {}
+    asks = [
+        ask(
+            voter.name,
+            [i for i in batch if i not in audited and to.get(i, first.name) == voter.name],
+            "label",
+        )
+        for voter in models
+    ]
     asks += [ask(voter.name, audit, "audit") for voter in panel]
     return [order_ for order_ in asks if order_["items"]]
 
@@ -90,7 +104,7 @@ def next_voter(
     out_of_reach: Collection[str],
     attempts: int,
 ) -> tuple[Voter, int] | None:
-    """Who is to be asked next about an item, and in which attempt.
+    """Who is to be asked next about an item in the plain order of tiers, and in which attempt.
 
     The same annotator again, where its answer was no label and asking again may help; otherwise the
     next one of the cascade that the item has not met.
@@ -99,22 +113,46 @@ def next_voter(
         order: The cascade.
         ballot: Votes, with the answers counted.
         row: The item's row in the ballot.
-        out_of_reach: Annotators that the budget no longer pays for.
+        out_of_reach: Annotators that are not to be asked or that the budget no longer pays for.
         attempts: Most answers that one annotator is asked for on one item.
     """
+    again = same_again(order, ballot, row, out_of_reach=out_of_reach, attempts=attempts)
+    if again is not None:
+        return again
     met = 0
     for position, voter in enumerate(order):
-        column = ballot.annotators.index(voter.name)
-        answers = int(ballot.answers[row, column])
-        if answers:
+        if ballot.answers[row, ballot.annotators.index(voter.name)]:
             met = position + 1
-            failed = ballot.votes[row, column] < 0
-            if failed and voter.repeats and answers < attempts and voter.name not in out_of_reach:
-                return voter, answers
     for voter in order[met:]:
         column = ballot.annotators.index(voter.name)
         if voter.name not in out_of_reach and not ballot.answers[row, column]:
             return voter, 0
+    return None
+
+
+def same_again(
+    order: Sequence[Voter],
+    ballot: Ballot,
+    row: int,
+    *,
+    out_of_reach: Collection[str],
+    attempts: int,
+) -> tuple[Voter, int] | None:
+    """The annotator whose answer was no label, if another attempt may bring one.
+
+    Args:
+        order: The cascade.
+        ballot: Votes, with the answers counted.
+        row: The item's row in the ballot.
+        out_of_reach: Annotators that are not to be asked or that the budget no longer pays for.
+        attempts: Most answers that one annotator is asked for on one item.
+    """
+    for voter in order:
+        column = ballot.annotators.index(voter.name)
+        answers = int(ballot.answers[row, column])
+        failed = answers and ballot.votes[row, column] < 0
+        if failed and voter.repeats and answers < attempts and voter.name not in out_of_reach:
+            return voter, answers
     return None
 
 

@@ -9,21 +9,28 @@ put to everybody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..tools.aggregation import (
     NO_VOTE,
+    Evidence,
     effective_weights,
+    evidence,
     one_coin,
     redundancy,
     reliability,
+    tally,
+    vote_strength,
+    weighted_posterior,
 )
-from ..tools.calibration import Calibration, fit_calibration
+from ..tools.calibration import Calibration
+from .aggregators import Aggregation, Aggregator, build_aggregator
 from .ballot import Ballot
+from .lessons import Lessons
 
 ENOUGH = 30
 """Audited items from which the student's weight is fitted."""
@@ -50,8 +57,10 @@ class Panel:
             is surest where it repeats them.
         ceiling: What no probability may pass: that the reference itself is right, or a lone
             annotator that nobody checks. 1 where the reference is trusted.
-        calibrations: By who has voted (a mask over the annotators), the map from the posterior to
-            the probability of agreeing with the reference, where there are audits enough.
+        lessons: What the audit sample says of each set of voters, learned when it is asked for;
+            ``None`` without audits.
+        weighs: Whether audits teach weights; else the beliefs' one-coin posterior is kept.
+        counted: Another way of adding votes up, where one is configured.
     """
 
     reference: str | None
@@ -61,7 +70,9 @@ class Panel:
     audited: NDArray[np.int64]
     student_weight: float
     ceiling: float
-    calibrations: Mapping[tuple[bool, ...], Calibration]
+    lessons: Lessons | None = None
+    weighs: bool = True
+    counted: Aggregator | None = None
 
 
 def learn_panel(
@@ -75,6 +86,9 @@ def learn_panel(
     prior_strength: float,
     strongest_accuracy: float,
     student_weight: float,
+    aggregation: Aggregation = "auto",
+    cast: NDArray[np.int64] | None = None,
+    cast_student: NDArray[np.float64] | None = None,
 ) -> Panel:
     """Judge the annotators on the audit sample.
 
@@ -88,8 +102,19 @@ def learn_panel(
         prior_strength: How many audits that belief is worth.
         strongest_accuracy: What a reference that is not trusted is believed to be.
         student_weight: Weight of the student until there are audits enough to fit it.
+        aggregation: How votes are added up; ``auto`` is ``weighted``.
+        cast: All votes, for the methods that learn from those without an audit too, shape (n, m);
+            ``None`` is those of the audit sample.
+        cast_student: The student's probabilities on the same items, shape (n, K).
+
+    Raises:
+        ConfigError: The aggregation needs a library that is not installed.
     """
     m = len(ballot.annotators)
+    if cast is None:
+        cast, cast_student = ballot.votes, student
+    counted = build_aggregator(aggregation, cast, cast_student, classes)
+    weighs = aggregation in {"auto", "weighted"}
     if reference is None or not len(ballot.item_ids):
         prior = np.full(m, max(prior_accuracy, 1 / classes + 0.01))
         none = np.zeros(m, np.int64)
@@ -101,7 +126,8 @@ def learn_panel(
             audited=none,
             student_weight=student_weight,
             ceiling=1.0 if gold else strongest_accuracy if m > 1 else float(prior[0]),
-            calibrations={},
+            weighs=weighs,
+            counted=counted,
         )
     truth = ballot.column(reference)
     known = truth != NO_VOTE
@@ -122,7 +148,8 @@ def learn_panel(
         column = ballot.annotators.index(reference)
         overlap[column, :] = overlap[:, column] = USUAL_OVERLAP
         overlap[column, column] = 0.0
-    panel = Panel(
+    judged = np.asarray([name != reference and name not in gold for name in ballot.annotators])
+    return Panel(
         reference=reference,
         gold=tuple(gold),
         reliability=figures,
@@ -130,47 +157,18 @@ def learn_panel(
         audited=(votes != NO_VOTE).sum(axis=0),
         student_weight=student_weight,
         ceiling=ceiling,
-        calibrations={},
+        lessons=Lessons(
+            items={ballot.item_ids[row]: place for place, row in enumerate(np.flatnonzero(known))},
+            votes=votes,
+            truth=truth,
+            student=seen_by_student,
+            confidence=None if ballot.confidence is None else ballot.confidence[known],
+            judged=judged,
+            classes=classes,
+        ),
+        weighs=weighs,
+        counted=counted,
     )
-    others = [
-        column
-        for column, name in enumerate(ballot.annotators)
-        if name != reference and name not in gold
-    ]
-    return replace(
-        panel, calibrations=_calibrations(panel, votes, truth, seen_by_student, others, classes)
-    )
-
-
-def _calibrations(
-    panel: Panel,
-    votes: NDArray[np.int64],
-    truth: NDArray[np.int64],
-    student: NDArray[np.float64] | None,
-    others: Sequence[int],
-    classes: int,
-) -> dict[tuple[bool, ...], Calibration]:
-    """A calibration for each stretch of the cascade that an item may have met.
-
-    The audit sample was put to everybody; hiding votes shows it as it would have been.
-    """
-    found: dict[tuple[bool, ...], Calibration] = {}
-    for first in range(len(others) + 1):
-        for last in range(first, len(others) + 1):
-            if first == last and (first or student is None):
-                continue
-            pattern = np.zeros(votes.shape[1], bool)
-            pattern[list(others[first:last])] = True
-            asked = (votes[:, pattern] != NO_VOTE).all(axis=1)
-            shown = np.where(pattern, votes, NO_VOTE)[asked]
-            prior = None if student is None else student[asked]
-            posterior = posterior_of(shown, panel, classes, prior)
-            fitted = fit_calibration(
-                posterior.max(axis=1), posterior.argmax(axis=1) == truth[asked]
-            )
-            if fitted is not None:
-                found[tuple(pattern.tolist())] = fitted
-    return found
 
 
 def _overlap(
@@ -193,37 +191,107 @@ def posterior_of(
     panel: Panel,
     classes: int,
     student: NDArray[np.float64] | None,
+    items: Sequence[str] = (),
 ) -> NDArray[np.float64]:
-    """One-coin posterior in which the votes on an item share what they have in common.
+    """Probabilities of the labels: weights that the audits have taught, else those of beliefs.
 
-    A vote weighs 1 / (1 + its overlaps with the other votes on the same item), after Kish's
-    effective sample size: one vote alone counts in full, two that err alike count as little more.
+    Before there are audits, and where the reference itself has voted, the one-coin posterior in
+    which the votes on an item share what they have in common: a vote weighs 1 / (1 + its overlaps
+    with the other votes on the same item), after Kish's effective sample size.
 
     Args:
         votes: Shape (n, m).
         panel: What is known of the annotators.
         classes: K.
         student: Probabilities by a student that has not seen the items, shape (n, K).
+        items: Ids; an audited item among them is judged by weights that have not seen its label.
 
     Returns:
         Probabilities, shape (n, K).
     """
-    prior = None if student is None else _student_prior(student, panel, classes)
-    present = votes != NO_VOTE
     posterior = np.empty((len(votes), classes))
-    patterns, members = np.unique(present, axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        rows = members.reshape(-1) == number
-        shared = panel.overlap * pattern[:, None] * pattern[None, :]
-        posterior[rows] = one_coin(
-            votes[rows],
-            panel.reliability,
-            classes,
-            None if prior is None else prior[rows],
-            1.0,
-            effective_weights(shared),
-        )
+    lessons = panel.lessons
+    places = np.full(len(votes), -1) if lessons is None or not items else lessons.places(items)
+    for pattern, rows in by_voters(votes):
+        view = None if student is None else student[rows]
+        posterior[rows] = _posterior(votes[rows], panel, classes, view, pattern, places[rows])
     return posterior
+
+
+def by_voters(votes: NDArray[np.int64]) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+    """Who has voted (m,), and the rows on which exactly they have."""
+    if not len(votes):
+        return []
+    patterns, members = np.unique(votes != NO_VOTE, axis=0, return_inverse=True)
+    order = np.argsort(members.reshape(-1), kind="stable")
+    ends = np.cumsum(np.bincount(members.reshape(-1), minlength=len(patterns)))[:-1]
+    return list(zip(patterns, np.split(order, ends), strict=True))
+
+
+def calibration_of(
+    panel: Panel, classes: int, pattern: NDArray[np.bool_], student: bool
+) -> Calibration | None:
+    """The calibration for items on which exactly these have voted, if the audits allow one."""
+    lessons = panel.lessons
+    if lessons is None:
+        return None
+
+    def judge(votes: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        view = lessons.student[places] if student and lessons.student is not None else None
+        return _posterior(votes, panel, classes, view, pattern, places)
+
+    return lessons.calibration(lessons.taken_as(pattern), student, judge)
+
+
+def _posterior(
+    votes: NDArray[np.int64],
+    panel: Panel,
+    classes: int,
+    student: NDArray[np.float64] | None,
+    pattern: NDArray[np.bool_],
+    places: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Of items with the same voters; ``places`` are theirs in the audit sample, -1 elsewhere."""
+    if panel.counted is not None:
+        return panel.counted(votes, student)
+    lessons = panel.lessons if panel.weighs else None
+    if lessons is not None:
+        pattern = lessons.taken_as(pattern)
+
+    def see(cast: NDArray[np.int64], view: NDArray[np.float64] | None) -> Evidence:
+        assert lessons is not None
+        return _see(cast, panel, lessons.log_frequency, view, pattern)
+
+    lesson = None if lessons is None else lessons.of(pattern, student is not None, see)
+    if lesson is None:
+        shared = panel.overlap * pattern[:, None] * pattern[None, :]
+        prior = None if student is None else _student_prior(student, panel, classes)
+        return one_coin(votes, panel.reliability, classes, prior, 1.0, effective_weights(shared))
+    seen = see(votes, student)
+    posterior = weighted_posterior(seen, lesson.weights)
+    for fold, weights in enumerate(lesson.held_out):
+        own = (places >= 0) & (places % len(lesson.held_out) == fold)
+        if own.any():
+            posterior[own] = weighted_posterior(seen.take(own), weights)
+    return posterior
+
+
+def _see(
+    votes: NDArray[np.int64],
+    panel: Panel,
+    log_frequency: NDArray[np.float64],
+    student: NDArray[np.float64] | None,
+    pattern: NDArray[np.bool_],
+) -> Evidence:
+    """The one-coin score, the student's word and how common each label is, beside the votes."""
+    classes = log_frequency.size
+    shared = panel.overlap * pattern[:, None] * pattern[None, :]
+    strength = vote_strength(panel.reliability, classes) * effective_weights(shared)
+    scores = [tally(votes, classes, strength)]
+    if student is not None:
+        scores.append(np.log(np.maximum(_student_prior(student, panel, classes), 1e-3)))
+    scores.append(np.broadcast_to(log_frequency, (len(votes), classes)))
+    return evidence(votes, classes, tuple(scores))
 
 
 def _student_prior(student: NDArray[np.float64], panel: Panel, classes: int) -> NDArray[np.float64]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 from ..tools.errors import EndpointError
 from ..tools.ledger import Call, Ledger, Settlement, Vote
 from ..tools.prompts import Message, PromptLibrary
-from .answers import InvalidReason, Parsed, Shape, parse, shape
+from .answers import InvalidReason, Parsed, Shape, label_probabilities, parse, shape
 from .endpoint import Endpoint, LimitName
 from .paid_call import CallRefused, RetryPolicy, bound, pay, request_key
 
@@ -63,6 +64,7 @@ class StructuredChat:
             the server is not given the schema otherwise), ``wire/probe`` and ``wire/long_answer``.
         policy: Repetition of failed tries; the endpoint's number of retries without.
         stop: Asked before each try.
+        logprobs: Ask for the log-probabilities of an answer's tokens.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class StructuredChat:
         *,
         policy: RetryPolicy | None = None,
         stop: Callable[[], bool] = lambda: False,
+        logprobs: bool = False,
     ) -> None:
         self.endpoint = endpoint
+        self._more: dict[str, Any] = {"logprobs": True} if logprobs else {}
         self._ledger = ledger
         self._prompts = prompts
         self._policy = policy or RetryPolicy(retries=endpoint.config.retries)
@@ -87,7 +91,8 @@ class StructuredChat:
         """How answers are held to their schema; probes the endpoint the first time.
 
         Raises:
-            EndpointError: No rung of the ladder gives a readable answer, or no token limit is kept.
+            EndpointError: No rung of the ladder gives a readable answer, no token limit is kept, or
+                log-probabilities are wanted and do not come.
             BudgetExceeded: A probe would pass a cap.
         """
         if self._mode is None:
@@ -95,7 +100,10 @@ class StructuredChat:
                 if self._mode is None:
                     self.find_limit()
                     structured = self.endpoint.config.structured
-                    self._mode = self._find_mode() if structured == "auto" else structured
+                    mode = self._find_mode() if structured == "auto" else structured
+                    if self._more:
+                        self._find_logprobs(mode)
+                    self._mode = mode
         return self._mode
 
     def find_limit(self) -> None:
@@ -149,7 +157,7 @@ class StructuredChat:
         Raises:
             BudgetExceeded, CallStopped, CallRefused, EndpointError: As `paid_call.pay`.
         """
-        return self._ask(messages, shape, call, self.mode(), self._policy, votes)
+        return self._ask(messages, shape, call, self.mode(), self._policy, votes, self._more)
 
     def _ask(
         self,
@@ -159,6 +167,7 @@ class StructuredChat:
         mode: Mode,
         policy: RetryPolicy,
         votes: Callable[[Asked[T]], Sequence[Vote]] | None = None,
+        more: Mapping[str, Any] = MappingProxyType({}),
     ) -> Asked[T]:
         body, schema, instruction = self._body(shape, mode)
         if instruction:
@@ -184,7 +193,7 @@ class StructuredChat:
                     labels=len(call.items),
                 ),
                 price=config.price,
-                send=lambda: self.endpoint.send(wire, body),
+                send=lambda: self.endpoint.send(wire, {**body, **more}),
                 policy=policy,
                 votes=(lambda settlement: votes(read(settlement))) if votes else None,
                 stop=self._stop,
@@ -235,6 +244,31 @@ class StructuredChat:
             f"model {config.model!r} at {config.url}: no way of asking gave a readable answer "
             f"({'; '.join(reasons)}). Raise max_output_tokens if answers are truncated or empty, "
             "or choose another model."
+        )
+
+    def _find_logprobs(self, mode: Mode) -> None:
+        """See that log-probabilities come with an answer, before votes are paid that lack them."""
+        call = self._probe_call(f"{mode} with logprobs", "wire/probe")
+        messages = self._prompts.get("wire/probe").render()
+        policy = replace(self._policy, final=_NOT_SUPPORTED)
+        config = self.endpoint.config
+        fault = (
+            "gives none"
+            if mode in ("json_schema", "json_object", "plain")
+            else (f"gives none with its way of asking ({mode}); structured: json_object may help")
+        )
+        try:
+            asked = self._ask(messages, _PROBE, call, mode, policy, more=self._more)
+        except CallRefused as error:
+            if error.status not in _NOT_SUPPORTED:
+                raise
+            fault = f"refuses to give them (HTTP {error.status})"
+        else:
+            if label_probabilities(asked.settlement.response or {}):
+                return
+        raise EndpointError(
+            f"model {config.model!r} at {config.url}: confidence is to come from log-probabilities "
+            f"of tokens, and the endpoint {fault}. Set 'confidence: stated' or 'confidence: none'."
         )
 
     def _limit_fault(self, name: LimitName) -> str | None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ..tools.aggregation import NO_VOTE
 from ..tools.calibration import apply_calibration
 from .ballot import Ballot
-from .panel import Panel, posterior_of
+from .lessons import features_of
+from .panel import Panel, by_voters, calibration_of, posterior_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def weigh(
 ) -> Verdict:
     """Add the votes up; a trusted vote decides alone.
 
+    An item of the audit sample is judged by weights that have not seen its label.
+
     Args:
         ballot: Votes on n items.
         panel: What is known of the annotators, in the ballot's order.
@@ -46,17 +49,18 @@ def weigh(
         classes: K.
     """
     votes = ballot.votes
-    posterior = posterior_of(votes, panel, classes, student)
+    posterior = posterior_of(votes, panel, classes, student, ballot.item_ids)
     label = posterior.argmax(axis=1)
     p_correct = posterior.max(axis=1)
     calibrated = np.zeros(len(votes), bool)
-    patterns, members = np.unique(votes != NO_VOTE, axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        calibration = panel.calibrations.get(tuple(pattern.tolist()))
+    for pattern, rows in by_voters(votes):
+        calibration = calibration_of(panel, classes, pattern, student is not None)
         if calibration is not None:
-            rows = members.reshape(-1) == number
-            p_correct[rows] = apply_calibration(calibration, p_correct[rows])
-            calibrated |= rows & bool(panel.gold)
+            view = None if student is None else student[rows]
+            stated = None if ballot.confidence is None else ballot.confidence[rows]
+            features = features_of(votes[rows], label[rows], view, stated)
+            p_correct[rows] = apply_calibration(calibration, p_correct[rows], features, label[rows])
+            calibrated[rows] = bool(panel.gold)
     p_correct = np.minimum(p_correct, panel.ceiling)
     gold = gold_labels(ballot, panel)
     known = gold != NO_VOTE

@@ -10,9 +10,12 @@ from typer.core import TyperGroup
 from ..tools.errors import LabelwrightError
 from .commands.demo import demo
 from .commands.doctor import doctor
+from .commands.evaluate import evaluate
 from .commands.export import export
 from .commands.init import init
 from .commands.plan import plan
+from .commands.proposals import accept, proposals
+from .commands.replay import replay
 from .commands.run import resume, run
 from .commands.status import status, stop
 from .exit_codes import ExitCode, epilog, of_error
@@ -81,7 +84,22 @@ def _main(
     pass
 
 
-for _command in (init, plan, run, resume, status, stop, export, doctor, demo):
+_COMMANDS = (
+    init,
+    plan,
+    run,
+    resume,
+    status,
+    stop,
+    proposals,
+    accept,
+    evaluate,
+    export,
+    replay,
+    doctor,
+    demo,
+)
+for _command in _COMMANDS:
     app.command()(_command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tools.report import accuracy, count, number, percent, usd, why_stopped
+from ..tools.report import accuracy, count, guaranteed, number, percent, usd, why_stopped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +15,10 @@ Row = tuple[str, str]
 
 def show(console: Console, summary: dict[str, Any], folder: Path) -> None:
     """Print how a run ended."""
-    console.print(f"{summary['name']}: {summary['status'].replace('_', ' ')}", style="bold")
+    origin = summary.get("replay_of")
+    replay = f" (replay of {origin}: nobody was asked, nothing was paid)" if origin else ""
+    name = f"{summary['name']}{replay}"
+    console.print(f"{name}: {summary['status'].replace('_', ' ')}", style="bold")
     for name, value in rows(summary):
         console.print(f"{name:<23} {value}", soft_wrap=True)
     for line in arithmetic(summary):
@@ -71,6 +74,8 @@ def _label_rows(summary: dict[str, Any]) -> list[Row]:
         ),
         ("Label accuracy, audit", audit),
     ]
+    if proven := guaranteed(summary):
+        found.append(("Guarantee", proven))
     if gold := quality["gold"]:
         found.append(
             (

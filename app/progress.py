@@ -110,6 +110,8 @@ class Tally:
             self._decision = f"round {event['round']}: {_decision(event)}"
         elif kind == "sweep":
             self._stage = f"sweep: {_asked(event['asked'])}"
+        elif kind == "last_audit":
+            self._stage = f"last audit: {event['asked']} texts to {event['judge']}"
 
     def line(self, event: Event) -> str | None:
         """An event as a line of a log; ``None`` where there is nothing to say."""

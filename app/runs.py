@@ -83,6 +83,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     state: dict[str, Any] = {
         "name": folder.name,
         "folder": str(folder),
+        "replay_of": _replay_of(folder),
         "status": "running" if running else "not_started",
         "held_by": owner(folder) if running else None,
         "cap_usd": None,
@@ -146,6 +147,13 @@ def check_line(decision: dict[str, Any], evidence: dict[str, Any]) -> str:
         return f"a gate orders {order['action'].replace('_', ' ')}"
     why = str((evidence.get("check") or {}).get("why") or "no check yet")
     return f"go on: {why}"
+
+
+def _replay_of(folder: Path) -> str | None:
+    """The run that this one replays; the whole file would take long to read."""
+    with (folder / CONFIG_FILE).open(encoding="utf-8") as file:
+        found = next((line for line in file if line.startswith("replay_of:")), None)
+    return found.partition(":")[2].strip().strip("'\"") if found else None
 
 
 def _configured_cap(folder: Path) -> float | None:

@@ -21,7 +21,7 @@ from .nodes.generate import generate
 from .nodes.ingest import ingest
 from .nodes.select import select
 from .nodes.train import train
-from .state import RunState
+from .state import AFTER_ANSWERS, RunState
 
 Node = Callable[[RunState, Runtime[RunContext]], RunState]
 
@@ -46,13 +46,13 @@ def build_graph() -> StateGraph[RunState, RunContext, RunState, RunState]:
     graph.add_edge("ingest", "select")
     graph.add_conditional_edges("select", _asked, ["generate", "annotate", "critique"])
     graph.add_conditional_edges("generate", _asked, ["annotate", "critique"])
-    graph.add_conditional_edges("annotate", _answered, ["critique", "finish"])
+    graph.add_conditional_edges("annotate", _answered, ["critique", "decide", "finish"])
     graph.add_conditional_edges("critique", _asked, ["annotate", "ask_human", "train"])
     # A person's answers are votes like any other: the critic sees them before the student does.
-    graph.add_conditional_edges("ask_human", _gone, ["ask_human", "critique"])
+    graph.add_conditional_edges("ask_human", _gone, ["ask_human", "critique", "decide", "finish"])
     graph.add_conditional_edges("train", _gone, ["decide", "finish"])
-    graph.add_conditional_edges("decide", _gone, ["select", "finish"])
-    graph.add_conditional_edges("finish", _asked, ["annotate", "train", END])
+    graph.add_conditional_edges("decide", _asked, ["select", "annotate", "ask_human", "finish"])
+    graph.add_conditional_edges("finish", _asked, ["annotate", "ask_human", "train", END])
     return graph
 
 
@@ -79,7 +79,7 @@ def _asked(state: RunState, runtime: Runtime[RunContext]) -> str | list[Send]:
 
 
 def _answered(state: RunState) -> str:
-    return "critique" if state["phase"] == "loop" else "finish"
+    return AFTER_ANSWERS.get(state["phase"], "finish")
 
 
 def _gone(state: RunState) -> str:

@@ -1,27 +1,28 @@
-"""The critic's free checks on labels: neighbours and out-of-sample confident learning."""
+"""The critic's checks on labels: neighbours, confident learning, suspicion, and stability."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..tools.consistency import (
-    confident_learning,
-    neighbour_disagreement,
-    normalised_margin,
-)
+from ..agents.ballot import Ballot
+from ..agents.checks import checked_answers, unstable
+from ..tools.consistency import confident_learning, neighbour_disagreement
 from .context import RunContext
+from .doubt import doubt
 from .labelled import training_set
 from .rounds import RoundFit
 
 NEIGHBOURS = "neighbours disagree"
 LEARNING = "confident learning"
+SUSPECT = "votes, student and descriptions"
 
 
 def flagged_labels(ctx: RunContext, fit: RoundFit) -> dict[str, list[str]]:
-    """Accepted labels that fail a check, the most doubtful first.
+    """Accepted labels that fail a check, the most suspect first.
 
-    Labels of a trusted annotator and of written items are not doubted.
+    Labels of a trusted annotator and of written items are not doubted. Beside what neighbours and
+    confident learning flag stand the most suspect labels, as many as are expected to be wrong.
 
     Returns:
         Names of the failed checks by item id.
@@ -38,14 +39,16 @@ def flagged_labels(ctx: RunContext, fit: RoundFit) -> dict[str, list[str]]:
     if len(fit.ids) < 2 * len(ctx.labels) or not keep:
         return {}
     learned = confident_learning(fit.labels, fit.out_of_sample)
-    margin = normalised_margin(fit.labels, fit.out_of_sample)
+    doubts = doubt(ctx, list(fit.ids), fit, fit.labels)
+    suspects, score = doubts.suspicion.suspects(), doubts.suspicion.score
     near = _lonely(ctx, ctx.row_numbers(fit.ids), fit.labels)
+    failed = {NEIGHBOURS: near, LEARNING: learned.flags, SUSPECT: suspects}
     doubtful = sorted(
-        (position for position in keep if learned.flags[position] or near[position]),
-        key=lambda position: (float(margin[position]), fit.ids[position]),
+        (position for position in keep if any(flags[position] for flags in failed.values())),
+        key=lambda position: (-float(score[position]), fit.ids[position]),
     )
     return {
-        fit.ids[position]: _names(bool(near[position]), bool(learned.flags[position]))
+        fit.ids[position]: [name for name, flags in failed.items() if flags[position]]
         for position in doubtful
     }
 
@@ -84,6 +87,33 @@ def flags_of_new(
     return {item: [NEIGHBOURS] for item, alone in zip(ids, near, strict=True) if alone}
 
 
+def unstable_labels(
+    ctx: RunContext, ballot: Ballot, labels: NDArray[np.int64]
+) -> dict[str, list[str]]:
+    """Labels whose supporters all answered otherwise when they were asked again.
+
+    Args:
+        ctx: The run.
+        ballot: Votes on n items.
+        labels: The classes that they are about to get, shape (n,).
+    """
+    votes = [
+        vote for given in ctx.ledger.votes.of_items(ballot.item_ids).values() for vote in given
+    ]
+    checked = {
+        voter.name: checked_answers(votes, voter.name, ctx.labels)
+        for voter in ctx.voters
+        if voter.repeats
+    }
+    supporters = {
+        item: [name for name, vote in zip(ballot.annotators, row, strict=True) if vote == label]
+        for item, row, label in zip(
+            ballot.item_ids, ballot.votes.tolist(), labels.tolist(), strict=True
+        )
+    }
+    return unstable(checked, supporters)
+
+
 def _lonely(
     ctx: RunContext, rows: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
@@ -95,7 +125,3 @@ def _lonely(
     # A class with fewer labels than neighbours can not agree with itself.
     common = np.bincount(labels[real], minlength=len(ctx.labels))[labels] > k
     return np.asarray((share >= ctx.config.critic.neighbours_disagree) & common, np.bool_)
-
-
-def _names(near: bool, learned: bool) -> list[str]:
-    return [name for name, failed in ((NEIGHBOURS, near), (LEARNING, learned)) if failed]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..agents.annotators.settings import AnnotatorConfig
 from ..agents.critic import CriticConfig
 from ..agents.endpoint import EndpointConfig
+from ..agents.ensemble_settings import EnsembleConfig
 from ..agents.generator import GenerationConfig
 from ..agents.selector import SelectionConfig
 from ..agents.wire import redact
@@ -26,6 +27,7 @@ from ..tools.pool import PoolConfig
 from ..tools.readers import DataConfig
 from ..tools.student import StudentConfig
 from ..tools.task import TaskConfig
+from .plain_yaml import read_yaml, write_yaml
 
 
 class BudgetConfig(BaseModel):
@@ -69,6 +71,7 @@ class RunConfig(BaseModel):
     pool: PoolConfig = PoolConfig()
     embedder: EmbedderConfig = EmbedderConfig()
     annotators: list[AnnotatorConfig] = Field(min_length=1, description="Who votes.")
+    ensemble: EnsembleConfig = EnsembleConfig()
     selection: SelectionConfig = SelectionConfig()
     generation: GenerationConfig = GenerationConfig()
     critic: CriticConfig = CriticConfig()
@@ -78,6 +81,9 @@ class RunConfig(BaseModel):
     human: HumanConfig = HumanConfig()
     prompts: Path | None = Field(
         None, description="Folder of templates that is searched before the packaged ones."
+    )
+    replay_of: str | None = Field(
+        None, description="The run whose recorded votes this one replays; `replay` sets it."
     )
     seed: int = Field(0, ge=0, description="Equal seeds and equal votes give equal runs.")
 
@@ -105,6 +111,17 @@ class RunConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _guarantee_has_a_judge(self) -> RunConfig:
+        if self.ensemble.guarantee and not any(one.trusted for one in self.annotators):
+            raise ValueError(
+                "ensemble.guarantee: no annotator is trusted, and against whom errors are counted "
+                "must be known; set 'trusted: true' for the annotator whose labels you take as "
+                "gold (such as {kind: human, name: expert, price: {per_label: 0.10}}), or leave "
+                "the guarantee out"
+            )
+        return self
+
     def endpoints(self) -> list[tuple[str, EndpointConfig | EmbedderConfig]]:
         """Every endpoint that a run may send requests to, with the name of who uses it."""
         used: list[tuple[str, EndpointConfig | EmbedderConfig]] = [
@@ -123,20 +140,6 @@ class RunConfig(BaseModel):
         return used
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without repeated keys: the first value would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in keys:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
-                )
-            keys.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
 def load_config(path: Path) -> RunConfig:
     """Read and check a ``run.yaml``; paths in it are relative to its folder.
 
@@ -144,7 +147,7 @@ def load_config(path: Path) -> RunConfig:
         ConfigError: Names the file, the field, the value and what was expected.
     """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        raw = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; `labelwright init` writes one.") from None
     except OSError as error:
@@ -192,7 +195,7 @@ def with_cap(config: RunConfig, usd: float) -> RunConfig:
 def dump_config(config: RunConfig) -> str:
     """The configuration as YAML, every default written out."""
     plain = config.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+    return write_yaml(plain)
 
 
 def _with_absolute_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:

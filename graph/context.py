@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..agents.aggregators import FROM_ALL_VOTES
 from ..agents.annotators import Annotator, HumanAnnotator, build_annotator
+from ..agents.annotators.embedded import label_directions, pool_centre
 from ..agents.ballot import Ballot, count_votes
 from ..agents.desk import Desk
 from ..agents.ensemble import Voter, cascade, reference
@@ -141,6 +143,12 @@ class RunContext:
             size = 0  # One item has no churn to speak of, and the student needs it more.
         return Splits(np.sort(order[:size]), order[size:])
 
+    @cached_property
+    def descriptions(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Centre of the pool and direction of each label's description; the pool must be full."""
+        centre = pool_centre(self.pool)
+        return centre, label_directions(self.config.task, self.embedder, centre)
+
     def rng(self, round_: int, purpose: str) -> np.random.Generator:
         """Randomness of one purpose in one round, the same after a resume."""
         return np.random.default_rng([self.config.seed, round_, *purpose.encode()])
@@ -187,7 +195,8 @@ class RunContext:
         """What the audits up to now have taught about the annotators."""
         target = reference(self.voters)
         ids = self.audit_ids(audited)
-        critic = self.config.critic
+        critic, method = self.config.critic, self.config.ensemble.aggregation
+        voted = self._voted() if method in FROM_ALL_VOTES else []
         return learn_panel(
             self.ballot(ids),
             self.student_view(ids, fit) if ids else None,
@@ -198,7 +207,14 @@ class RunContext:
             prior_strength=critic.prior_strength,
             strongest_accuracy=critic.strongest_accuracy,
             student_weight=critic.student_weight,
+            aggregation=method,
+            cast=self.ballot(voted).votes if voted else None,
+            cast_student=self.student_view(voted, fit) if voted else None,
         )
+
+    def _voted(self) -> list[str]:
+        """Items that anybody has voted on."""
+        return sorted({vote.item_id for vote in self.ledger.votes.all()})
 
     def close(self) -> None:
         """Close what is open; it can be called once more without harm."""

@@ -231,6 +231,9 @@ def _lines(
             questions = config.human.questions_per_round
             fewest, most = min(fewest, questions * rounds[0]), min(most, questions * rounds[1])
         most *= critic.attempts if voter.repeats else 1
+        if config.ensemble.guarantee is not None and voter == target:
+            last = config.ensemble.guarantee.size
+            fewest, most = min(fewest + last, texts), max(most, min(most + last, texts))
         if voter.name == judge:
             most += _written(config, texts) * rounds[1]
         lines.append(_line(costs[voter.name], "annotates", (fewest, most)))

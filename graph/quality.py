@@ -14,6 +14,7 @@ from ..agents.verdict import weigh
 from ..tools.aggregation import NO_VOTE
 from ..tools.audit import Interval, accuracy_interval
 from ..tools.ledger import Consensus
+from ..tools.prediction_powered import class_shares, powered_share
 from .context import RunContext
 from .rounds import RoundFit
 
@@ -69,6 +70,34 @@ def audit_figures(ctx: RunContext, audited: int, fit: RoundFit | None) -> AuditF
         return AuditFigures(int(known.sum()), nothing, None)
     right = int((student.argmax(axis=1) == truth)[known].sum())
     return AuditFigures(int(known.sum()), accuracy_interval(right, int(known.sum())), None)
+
+
+def powered_figures(
+    ctx: RunContext, audited: int, fit: RoundFit | None
+) -> tuple[Interval, list[Interval]] | None:
+    """The student's accuracy on texts to come and the share of each class in the pool.
+
+    Trusted labels of the audit sample, made sharper by the student's probabilities on the whole
+    pool: on a text that it was trained on they come from the fold that has not seen it.
+
+    Returns:
+        ``None`` without a student or without an answered audit.
+    """
+    target = reference(ctx.voters)
+    if fit is None or target is None or not target.trusted:
+        return None
+    ids = ctx.ids(np.flatnonzero(~ctx.pool.origins()))
+    place = {item: position for position, item in enumerate(ids)}
+    sample = [item for item in ctx.audit_ids(audited) if item in place]
+    truth = ctx.ballot(sample).column(target.name)
+    known = truth != NO_VOTE
+    proba = ctx.student_view(ids, fit)
+    if proba is None or not known.any():
+        return None
+    rows = np.asarray([place[item] for item in sample], np.int64)[known]
+    right = proba[rows].argmax(axis=1) == truth[known]
+    student = powered_share(right, rows, proba.max(axis=1), to_come=True)
+    return student, class_shares(truth[known], rows, proba)
 
 
 def label_strata(

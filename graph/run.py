@@ -28,6 +28,7 @@ from .context import Notify, RunContext
 from .deliver import deliver, write_summary
 from .nodes.ask_human import check_answers
 from .people import ANSWERS_FILE, finished_line, match_answers, read_lines, write_questions
+from .proposals import awaiting
 from .session import (
     CHECKPOINT_FILE,
     CONFIG_FILE,
@@ -200,7 +201,8 @@ def _drive(
     if begun.values.get("go") == "end":
         reason = begun.values["stop"]["reason"]
         raised = orders and orders[-1].payload["usd"] > orders[0].payload["was"]
-        if reason != "cap" or not raised:
+        ordered = reason != "cap" and bool(awaiting(ctx.ledger))
+        if not ordered and (reason != "cap" or not raised):
             _acknowledge(ctx, orders, f"; the run had finished ({reason}) and stays so")
             return "finished"
     check_keys(ctx.config)

@@ -43,7 +43,8 @@ class RunState(TypedDict, total=False):
     Attributes:
         step: Counts the nodes that decide; the key under which decisions are kept once.
         round: 0 before the first batch.
-        phase: ``loop``; then ``sweep`` and ``deliver`` once the run has decided to stop.
+        phase: ``loop``; ``audit`` while changed predictions are audited before a stop; then
+            ``sweep`` and ``deliver`` once the run has decided to stop.
         passes: How often the critic has seen this round's batch.
         batch: Items this round is about: chosen, audited and rechecked.
         recheck: Items whose labels are to be put to another annotator whatever their probability.
@@ -68,7 +69,7 @@ class RunState(TypedDict, total=False):
 
     step: int
     round: int
-    phase: Literal["loop", "sweep", "deliver"]
+    phase: Literal["loop", "audit", "sweep", "deliver"]
     passes: int
     batch: list[str]
     recheck: list[str]
@@ -90,6 +91,9 @@ class RunState(TypedDict, total=False):
     go: str
     stop: dict[str, Any] | None
 
+
+AFTER_ANSWERS = {"loop": "critique", "audit": "decide"}
+"""Where answers lead in each phase; to ``finish`` in the others."""
 
 START: RunState = {
     "step": 0,

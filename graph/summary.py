@@ -9,12 +9,19 @@ from typing import Any
 import numpy as np
 
 from ..tools.audit import stratified_interval
-from ..tools.ledger import Consensus
+from ..tools.ledger import CHECK_ATTEMPTS, Consensus
 from ..tools.money import to_usd
 from .context import RunContext
 from .evaluation import against_gold
 from .nodes.critique import panel_table
-from .quality import AuditFigures, Stratum, audit_figures, best_round, label_strata
+from .quality import (
+    AuditFigures,
+    Stratum,
+    audit_figures,
+    best_round,
+    label_strata,
+    powered_figures,
+)
 from .state import RunState
 from .value import value
 
@@ -39,9 +46,14 @@ def summarise(ctx: RunContext, state: RunState, status: str) -> dict[str, Any]:
     fit = ctx.round_fit(kept) if kept else None
     figures = audit_figures(ctx, state["audited"], fit)
     gold = against_gold(ctx, labels, fit)
+    powered = powered_figures(ctx, state["audited"], fit)
+    student = powered[0] if powered else figures.student
+    guarantee = _guarantee(ctx) if status == "finished" else None
+    counts = label_counts(ctx, labels)
     worth = value(ctx)
     return {
         "name": ctx.folder.name,
+        "replay_of": ctx.config.replay_of,
         "task": ctx.config.task.name,
         "status": status,
         "stop": state["stop"],
@@ -58,12 +70,17 @@ def summarise(ctx: RunContext, state: RunState, status: str) -> dict[str, Any]:
         "tokens": balance.tokens,
         "requests": balance.requests,
         "pool": {**asdict(ctx.rows.counts()), "synthetic": int(ctx.pool.origins().sum())},
-        "labels": label_counts(ctx, labels),
+        "labels": counts,
+        "guarantee": guarantee,
+        "class_shares": {
+            label: asdict(share) for label, share in zip(ctx.labels, powered[1], strict=True)
+        }
+        if powered
+        else None,
         "quality": {
-            "labels": _label_quality(
-                figures, label_strata(ctx, state["audited"], fit, labels.values())
-            ),
-            "student": {**asdict(figures.student), "why_not": figures.why_not},
+            "labels": _tested_labels(guarantee, counts["accepted"])
+            or _label_quality(figures, label_strata(ctx, state["audited"], fit, labels.values())),
+            "student": {**asdict(student), "why_not": figures.why_not},
             "gold": asdict(gold) if gold else None,
         },
         "annotators": _annotators(ctx, state["audited"], spending),
@@ -101,6 +118,30 @@ def _why(consensus: Consensus) -> str:
     return "too improbable" if consensus.p_correct is not None else consensus.reason
 
 
+def _guarantee(ctx: RunContext) -> dict[str, Any] | None:
+    """What the last delivery has proven of its labels."""
+    proven = ctx.ledger.log.decisions("guarantee")
+    delivered = ctx.ledger.log.decisions("deliver")
+    if not proven or proven[-1].step != delivered[-1].step:
+        return None
+    found: dict[str, Any] = proven[-1].decision
+    return found
+
+
+def _tested_labels(guarantee: dict[str, Any] | None, accepted: int) -> dict[str, Any] | None:
+    """Accuracy of the delivered labels by the last audit, its corrections and trusted labels in."""
+    tested = guarantee["labels"] if guarantee else None
+    if not tested or tested["estimate"] is None or not accepted:
+        return None
+
+    def of_all(share: float) -> float:
+        wrong: float = max(0.0, tested["of"] * (1 - share) - tested["wrong"])
+        return max(0.0, 1 - wrong / accepted)
+
+    ends = {end: of_all(tested[end]) for end in ("estimate", "low", "high")}
+    return {**ends, "n": tested["n"], "why_not": None}
+
+
 def _label_quality(figures: AuditFigures, strata: list[Stratum]) -> dict[str, Any]:
     """Accuracy of the delivered labels by the audit, each kind of label judged by itself."""
     if figures.why_not or not strata:
@@ -129,6 +170,8 @@ def _annotators(
     votes: Counter[str] = Counter()
     invalid: Counter[str] = Counter()
     for vote in ctx.ledger.votes.all():
+        if vote.attempt >= CHECK_ATTEMPTS:
+            continue
         votes[vote.annotator] += 1
         invalid[vote.annotator] += vote.label is None
     table = []

@@ -7,8 +7,8 @@ say "uncalibrated" instead of inventing a figure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,39 +18,63 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 
 MIN_POINTS = 50
 MIN_ISOTONIC = 500
+OF_LOGIT = 0.35
+"""Standard deviation of the shift and of the slope around those of the identity."""
+OF_GROUP = 0.25
+"""Of a group's own shift."""
+OF_FEATURE = 0.1
+"""Of the weight of a standardised feature around none."""
 _EDGE = 1e-6
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A monotone map from score to probability of being right.
+    """A map from score, features and group to the probability of being right.
 
     Attributes:
-        kind: "platt" (two parameters) or "isotonic" (step-wise linear).
-        n: audited items it was fitted on.
-        scores: isotonic: knots, ascending. Platt: empty.
-        values: isotonic: probability at each knot. Platt: (slope, intercept) over logit(score).
+        n: Audited items it was fitted on.
+        centre: Score, as a logit, around which the slope turns.
+        shift: Added to the logit.
+        slope: Of the logit around ``centre``; 1 is the identity.
+        features: (mean, standard deviation, weight) of each feature.
+        groups: Added to the logit of each group.
+        knots: Isotonic step after that, ascending; empty with fewer than `MIN_ISOTONIC` items.
+        values: Probability at each knot.
     """
 
-    kind: Literal["platt", "isotonic"]
     n: int
-    scores: tuple[float, ...]
-    values: tuple[float, ...]
+    centre: float
+    shift: float
+    slope: float
+    features: tuple[tuple[float, float, float], ...] = ()
+    groups: tuple[float, ...] = ()
+    knots: tuple[float, ...] = ()
+    values: tuple[float, ...] = ()
 
 
-def fit_calibration(p: Floats, correct: NDArray[np.bool_]) -> Calibration | None:
-    """Fit a calibration on audited items.
+def fit_calibration(
+    p: Floats,
+    correct: NDArray[np.bool_],
+    features: Floats | None = None,
+    groups: NDArray[np.int64] | None = None,
+    n_groups: int = 0,
+) -> Calibration | None:
+    """Fit a calibration on audited items that the score has not seen.
 
-    Platt scaling on logit(p) with smoothed targets and a slope of at least 0 (Platt 1999; Lin, Lin
-    & Weng 2007); from 500 items isotonic regression (Zadrozny & Elkan 2002), which needs more data
-    than it takes to fit two parameters (Niculescu-Mizil & Caruana 2005).
+    Platt scaling on logit(p) (Platt, 1999) as a maximum a posteriori fit whose prior is the
+    identity: no feature counts, and no group differs, further than the audit shows. From 500 items
+    isotonic regression (Zadrozny & Elkan, 2002) of the result, which needs more data than it takes
+    to fit a few parameters (Niculescu-Mizil & Caruana, 2005).
 
     Args:
         p: (n,) scores in [0, 1].
         correct: (n,) whether the label of the item was right.
+        features: (n, F) whatever else may tell right from wrong; NaN where it is unknown.
+        groups: (n,) group of each item, such as its label.
+        n_groups: how many groups there are.
 
     Returns:
-        The calibration, or None with fewer than 50 items or when all have the same outcome.
+        The calibration, or None with fewer than 50 items.
 
     Raises:
         ValueError: if shapes differ or a score is outside [0, 1].
@@ -59,19 +83,49 @@ def fit_calibration(p: Floats, correct: NDArray[np.bool_]) -> Calibration | None
     right = np.asarray(correct, dtype=bool)
     if right.shape != scores.shape:
         raise ValueError(f"{scores.shape} scores for {right.shape} outcomes")
-    if scores.size < MIN_POINTS or right.all() or not right.any():
+    n = scores.size
+    if n < MIN_POINTS:
         return None
-    if scores.size < MIN_ISOTONIC:
-        return _platt(scores, right)
-    return _isotonic(scores, right)
+    x = _logit(scores)
+    centre = float(x.mean())
+    described = np.empty((n, 0)) if features is None else np.asarray(features, np.float64)
+    standard = tuple(_moments(column) for column in described.T)
+    member = np.zeros(n, np.int64) if groups is None else groups
+    columns = np.column_stack([np.ones(n), x - centre, _standardised(described, standard)])
+    scale = np.r_[OF_LOGIT, OF_LOGIT, np.full(len(standard), OF_FEATURE)]
+    found = _fit(x, columns, scale, member, n_groups, right)
+    weights, own = found[: scale.size], found[scale.size :]
+    calibration = Calibration(
+        n=n,
+        centre=centre,
+        shift=float(weights[0]),
+        # A negative slope would rank worse labels higher: an accident of the audit.
+        slope=max(0.0, 1 + float(weights[1])),
+        features=tuple(
+            (mean, deviation, float(weight))
+            for (mean, deviation), weight in zip(standard, weights[2:], strict=True)
+        ),
+        groups=tuple(own.tolist()),
+    )
+    if n < MIN_ISOTONIC or right.all() or not right.any():
+        return calibration
+    knots, values = _isotonic(apply_calibration(calibration, p, features, groups), right)
+    return replace(calibration, knots=knots, values=values)
 
 
-def apply_calibration(calibration: Calibration, p: Floats) -> NDArray[np.float64]:
+def apply_calibration(
+    calibration: Calibration,
+    p: Floats,
+    features: Floats | None = None,
+    groups: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
     """Calibrated probabilities of being right.
 
     Args:
         calibration: from `fit_calibration`.
         p: (n,) scores in [0, 1].
+        features: as it was fitted, or None where none is known.
+        groups: as it was fitted.
 
     Returns:
         (n,) probabilities strictly between 0 and 1, non-decreasing in the score.
@@ -79,11 +133,18 @@ def apply_calibration(calibration: Calibration, p: Floats) -> NDArray[np.float64
     Raises:
         ValueError: if a score is outside [0, 1].
     """
-    scores = _scores(p)
-    if calibration.kind == "isotonic":
-        return np.asarray(np.interp(scores, calibration.scores, calibration.values))
-    slope, intercept = calibration.values
-    return _sigmoid(slope * _logit(scores) + intercept)
+    x = _logit(_scores(p))
+    z = calibration.centre + calibration.shift + calibration.slope * (x - calibration.centre)
+    if features is not None:
+        standard = tuple((mean, deviation) for mean, deviation, _ in calibration.features)
+        weights = np.asarray([weight for _, _, weight in calibration.features])
+        z = z + _standardised(np.asarray(features, np.float64), standard) @ weights
+    if groups is not None and calibration.groups:
+        z = z + np.asarray(calibration.groups)[groups]
+    found = _sigmoid(z)
+    if calibration.knots:
+        return np.asarray(np.interp(found, calibration.knots, calibration.values))
+    return found
 
 
 def calibration_error(p: Floats, correct: NDArray[np.bool_], bins: int = 10) -> float:
@@ -113,33 +174,60 @@ def calibration_error(p: Floats, correct: NDArray[np.bool_], bins: int = 10) -> 
     return sum(gaps) / scores.size
 
 
-def _platt(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> Calibration:
-    positives = int(right.sum())
-    negatives = right.size - positives
-    target = np.where(right, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    x = _logit(scores)
+def _fit(
+    x: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    n_groups: int,
+    right: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Weights of the columns and shifts of the groups, around the offset ``x``."""
+    full = np.r_[scale, np.full(n_groups, OF_GROUP)]
+    ends = scale.size
 
-    def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        z = theta[0] * x + theta[1]
-        residual = _sigmoid(z) - target
-        value = float(np.mean(np.logaddexp(0, z) - target * z))
-        return value, np.array([np.mean(residual * x), np.mean(residual)])
+    def loss(z: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        theta = full * z
+        logit = x + columns @ theta[:ends]
+        if n_groups:
+            logit = logit + theta[ends:][groups]
+        residual = _sigmoid(logit) - right
+        value = float((np.logaddexp(0, logit) - right * logit).sum() + 0.5 * (z @ z))
+        own = np.bincount(groups, weights=residual, minlength=n_groups)[:n_groups]
+        return value, z + full * np.r_[columns.T @ residual, own]
 
-    start = np.array([1.0, 0.0])
-    # A negative slope would rank worse labels higher: less confidence than a constant is an
-    # accident of the audit, so the worst allowed is the base rate for everyone.
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)])
-    return Calibration("platt", right.size, (), (float(found.x[0]), float(found.x[1])))
+    found = minimize(loss, np.zeros(full.size), jac=True, method="L-BFGS-B")
+    return np.asarray(full * found.x, np.float64)
 
 
-def _isotonic(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> Calibration:
+def _moments(column: NDArray[np.float64]) -> tuple[float, float]:
+    known = column[~np.isnan(column)]
+    if not known.size:
+        return 0.0, 1.0
+    spread = float(known.std())
+    return float(known.mean()), spread if spread > _EDGE else 1.0
+
+
+def _standardised(
+    features: NDArray[np.float64], standard: tuple[tuple[float, float], ...]
+) -> NDArray[np.float64]:
+    """Features around their means in units of their spread, 0 where unknown."""
+    if not standard:
+        return np.empty((len(features), 0))
+    mean, deviation = np.asarray(standard).T
+    return np.asarray(np.nan_to_num((features - mean) / deviation), np.float64)
+
+
+def _isotonic(
+    scores: NDArray[np.float64], right: NDArray[np.bool_]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     knots, where, counts = np.unique(scores, return_inverse=True, return_counts=True)
     means = np.bincount(where, weights=right.astype(np.float64)) / counts
     fitted = isotonic_regression(means, weights=counts.astype(np.float64)).x
     # Laplace bounds: a block without an error among n audited items does not prove certainty.
     edge = 1 / (right.size + 2)
     values = np.clip(fitted, edge, 1 - edge)
-    return Calibration("isotonic", right.size, tuple(knots.tolist()), tuple(values.tolist()))
+    return tuple(knots.tolist()), tuple(values.tolist())
 
 
 def _scores(p: Floats) -> NDArray[np.float64]:

@@ -10,7 +10,19 @@ from typing import Any, TypeAlias
 import yaml
 
 from .export import write_text
-from .report import NOTHING, SOURCES, accuracy, count, kept_round, number, percent, usd, why_stopped
+from .report import (
+    NOTHING,
+    SOURCES,
+    accuracy,
+    count,
+    guaranteed,
+    kept_round,
+    number,
+    percent,
+    share_interval,
+    usd,
+    why_stopped,
+)
 from .task import TaskConfig
 
 Summary: TypeAlias = Mapping[str, Any]
@@ -87,17 +99,36 @@ def _about(summary: Summary, task: TaskConfig) -> str:
         f"# {plain(task.name)}\n\n"
         f"{count(labels.get('accepted'))} of {count(labels.get('texts'))} texts labelled with "
         f"{len(task.labels)} labels, by active learning: the run “{run}” of labelwright. "
-        f"{why_stopped(summary)}{student} `report.html` shows the run."
+        f"{why_stopped(summary)}{student} `report.html` shows the run.{_replayed(summary)}"
+    )
+
+
+def _replayed(summary: Summary) -> str:
+    origin = summary.get("replay_of")
+    if not origin:
+        return ""
+    return (
+        f"\n\nThis is a replay of the run “{plain(origin)}”: its recorded votes under another "
+        "configuration. Nobody was asked and nothing was paid; the money below is what it would "
+        "have cost."
     )
 
 
 def _labels(summary: Summary, task: TaskConfig) -> str:
     by_label = _part(summary, "labels").get("by_label") or {}
-    rows = [
+    shares = _part(summary, "class_shares")
+    head: tuple[str, ...] = ("label", "what belongs in it", "texts")
+    rows: list[tuple[str, ...]] = [
         (plain(label.name), plain(label.description) or NOTHING, count(by_label.get(label.name)))
         for label in task.labels
     ]
-    text = f"## Label set\n\n{_table(('label', 'what belongs in it', 'texts'), rows)}"
+    if shares:
+        head = (*head, "share in the pool (95% interval)")
+        rows = [
+            (*row, share_interval(shares.get(label.name)))
+            for row, label in zip(rows, task.labels, strict=True)
+        ]
+    text = f"## Label set\n\n{_table(head, rows)}"
     if task.guidelines.strip():
         text += f"\n\nThe annotators were given these guidelines:\n\n{_fenced(task.guidelines)}"
     return text
@@ -132,7 +163,7 @@ def _making(summary: Summary) -> str:
 
 def _quality(summary: Summary) -> str:
     quality = _part(summary, "quality")
-    lines = []
+    lines = [f"- {text}"] if (text := guaranteed(summary)) else []
     for name, key in (("Labels", "labels"), ("Student", "student")):
         part = quality.get(key) or {}
         why = str(part.get("why_not") or "nothing was audited").removeprefix("uncalibrated: ")

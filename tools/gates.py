@@ -24,6 +24,8 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 Action: TypeAlias = Literal["generate", "search", "relabel", "escalate", "other_strategy"]
 
 MIN_GOLD = 300
+FOLLOW_STUDENT = frozenset(("margin", "entropy", "least_confidence", "diverse_margin", "search"))
+"""Query strategies that choose by what the student predicts."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def coverage(
     declare it rare. Arguments as `gates`.
     """
     n_labels, total = len(label_counts), int(label_counts.sum())
-    need_rounds = max(config.window + 1, config.min_rounds)
+    need_rounds = max(2, config.min_rounds)
     need_labels = max(config.min_labels, 2 * n_labels)
     counts = np.bincount(stop_set_predictions, minlength=n_labels)
     share = counts / max(len(stop_set_predictions), 1)
@@ -156,13 +158,14 @@ def label_noise(
 
 
 def monoculture(strategies: Sequence[str], streak: int, tried: Collection[Action] = ()) -> Gate:
-    """One round with another query strategy since the streak began did not break the streak.
+    """Batches that did not all follow the student did not break the streak.
 
-    Uncertainty batches can stay in one region whose labels change nothing elsewhere. The round of
-    the first check of the streak names the strategy; a later one must differ. Arguments as `gates`.
+    Uncertainty batches can stay in one region whose labels change nothing elsewhere. A strategy
+    that does not ask the student (random, clusters) can not be stuck there; one that does is
+    confirmed by a round of another. Arguments as `gates`.
     """
     since = list(strategies[-streak:]) if streak else []
-    passed = any(name != since[0] for name in since)
+    passed = any(name != since[0] or name not in FOLLOW_STUDENT for name in since)
     action, waived = _next(("other_strategy",), tried)
     detail = f"query strategies since the streak began: {', '.join(since) or 'none'}"
     return _gate("monoculture", passed, detail, action, waived)
@@ -217,7 +220,13 @@ def fit_power_law(labels: Sequence[int], accuracy: Floats) -> PowerLaw:
 
 
 def gold(
-    labels: Sequence[int], accuracy: Floats, gold_items: int, value: int, label_price: int
+    labels: Sequence[int],
+    accuracy: Floats,
+    gold_items: int,
+    value: int,
+    label_price: int,
+    *,
+    held: bool = False,
 ) -> Gate:
     """The learning curve on gold items agrees that one more label is not worth its price.
 
@@ -230,6 +239,7 @@ def gold(
         gold_items: how many gold items.
         value: A in nanodollars.
         label_price: nanodollars of one more label.
+        held: whether it has held the proposal back for a round already.
 
     Returns:
         Gate "gold"; passed with a reason where there is too little to judge.
@@ -245,7 +255,10 @@ def gold(
         f"accuracy = {curve.a:.3f} - {curve.b:.3f} n^-{curve.c:.2f}: one more label gains "
         f"{show(gain)} and costs {show(label_price)}"
     )
-    return Gate("gold", gain < label_price, detail)
+    if gain < label_price:
+        return Gate("gold", True, detail)
+    tail = "; it has had its round" if held else "; one more round"
+    return Gate("gold", False, detail + tail, waived=held)
 
 
 def _next(ladder: tuple[Action, ...], tried: Collection[Action]) -> tuple[Action | None, bool]:

@@ -5,11 +5,15 @@ on a fixed unlabelled stop set changed. Accuracy can not have moved by more than
 about rho * d, rho being the net improvement among changed predictions. A is the value of accuracy
 going from 0 to 1; the objective is the cost of errors and labels (Pullar-Strecker et al. 2022):
 
-    certificate   A * d < dM          the window can not have paid, whatever the labels were
-    rule          A * rho * d < dM    on `patience` consecutive checks: propose to stop
+    certificate   A * d < dM            the window can not have paid, whatever the labels were
+    rule          A * rho * d * g < m   on `patience` consecutive checks: propose to stop
+
+The rule looks one batch ahead: m is the price of the next batch, g the share of the window's gain
+that it can bring, gains falling as in `decay`. rho is measured without labels, by how much surer
+the student is of its new labels than of the old ones, and corrected by an audit where one pays.
 
 Churn is the label-free signal that follows accuracy best (stabilising predictions, Bloodgood &
-Vijay-Shanker 2009); this puts a price on it. Stopping at the first window that does not pay is
+Vijay-Shanker 2009); this puts a price on it. Stopping at the first batch that does not pay is
 optimal if gains per dollar do not grow again (monotone case of Chow & Robbins); `gates` guard that.
 """
 
@@ -24,11 +28,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .audit import churn
-from .money import NANO, show, to_nano
+from .decay import EXPONENT, fit_exponent, share_of_next
+from .money import show, to_nano
+from .rho import PRIOR_RHO, Rho, RhoSource, confidence_rho, rho_interval
 
 Ints: TypeAlias = NDArray[np.integer[Any]]
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Verdict: TypeAlias = Literal["continue", "propose_stop", "stop"]
+
+ENOUGH_CHANGES = 50
+"""Changed predictions from which the configured window is long enough."""
 
 
 class StoppingConfig(BaseModel):
@@ -53,13 +62,28 @@ class StoppingConfig(BaseModel):
         allow_inf_nan=False,
         description="USD that one wrong label costs; with items.",
     )
-    window: int = Field(3, ge=1, description="Rounds over which churn and money are compared.")
-    prior_rho: float = Field(
-        0.15, gt=0, le=1, description="Expected net improvement among changed predictions."
+    target: Literal["accuracy", "macro_f1"] = Field(
+        "accuracy",
+        description="What a point is of; macro_f1 weighs churn so that all classes count alike.",
     )
-    patience: int = Field(2, ge=1, description="Consecutive checks before a stop is proposed.")
+    window: int = Field(
+        3,
+        ge=1,
+        description="Rounds over which churn is taken: fewer at first, more where little changes.",
+    )
+    prior_rho: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Expected net improvement among changed predictions; absent, by the student's "
+        "confidence in them.",
+    )
+    audit_changes: bool = Field(
+        True, description="Audit changed predictions at the first proposal, where that pays."
+    )
+    patience: int = Field(1, ge=1, description="Consecutive checks before a stop is proposed.")
     max_rounds: int = Field(50, ge=1, description="Hard cap on rounds.")
-    min_rounds: int = Field(4, ge=1, description="Rounds before a proposal may be accepted.")
+    min_rounds: int = Field(2, ge=1, description="Rounds before a proposal may be accepted.")
     min_labels: int = Field(100, ge=0, description="Labels before a proposal may be accepted.")
     class_min_labels: int = Field(
         10, ge=0, description="Labels that each class needs which is frequent enough."
@@ -126,20 +150,31 @@ class Check:
         window: rounds compared.
         stop_set: items of the stop set.
         weighted: whether churn is class-weighted, and so not a plain share.
-        churn: share of the stop set that changed; None before the first whole window and with fewer
+        churn: share of the stop set that changed; None before there are two rounds and with fewer
             than two items, as are all figures derived from it.
         churn_low: lower end of its 95 % interval.
         churn_high: upper end of its 95 % interval.
         money_window: spent in the window.
         value: A, what accuracy going from 0 to 1 is worth.
         rho: net improvement among changed predictions.
-        expected_gain: A * rho * churn.
+        expected_gain: A * rho * churn_likely.
         certificate_gain: A * churn_high, the most that the window can have brought.
         certificate: certificate_gain < money_window.
-        rule: expected_gain < money_window, or the plateau test of free rounds.
+        rule: next_gain < money_next, or the plateau test of free rounds.
         streak: consecutive checks with rule, this one included.
         verdict: what follows.
         why: one sentence for a person.
+        churn_likely: churn with half a change added, for a small stop set can not show less.
+        rho_low: lower end of the 95 % interval of rho.
+        rho_high: upper end of the 95 % interval of rho.
+        rho_from: "confidence", "prior" or "audit".
+        exponent: c of the learning curve.
+        next_share: part of the window's gain that the next batch can bring.
+        next_gain: expected_gain * next_share.
+        money_next: price of the next batch.
+        effort: labels (or nanodollars, `by_money`) at the start of the window, now, and after the
+            next batch.
+        by_money: whether effort is money.
     """
 
     round: int
@@ -159,10 +194,26 @@ class Check:
     streak: int
     verdict: Verdict
     why: str
+    churn_likely: float = 0.0
+    rho_low: float = 0.0
+    rho_high: float = 1.0
+    rho_from: RhoSource = "prior"
+    exponent: float = EXPONENT
+    next_share: float = 0.0
+    next_gain: int | None = None
+    money_next: int = 0
+    effort: tuple[float, float, float] | None = None
+    by_money: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for the ledger; `Check(**d)` reads them back."""
+        """Plain values for the ledger; `Check.from_dict` reads them back."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Check:
+        """A check out of the ledger."""
+        effort = plain.get("effort")
+        return cls(**{**plain, "effort": None if effort is None else tuple(effort)})
 
 
 def check(
@@ -172,19 +223,26 @@ def check(
     config: StoppingConfig,
     streak: int = 0,
     *,
-    rho: float | None = None,
+    rho: Rho | None = None,
+    proba: Floats | None = None,
+    labels: Sequence[int] | None = None,
+    next_cost: int | None = None,
     class_weights: Floats | None = None,
 ) -> Check:
     """Evaluate the rule after a round.
 
     Args:
-        history: predictions of each finished round on the same stop set, (n,) label indices; only
-            the last and the one a window before are read.
+        history: predictions of each finished round on the same stop set, (n,) label indices.
         money: cumulative nanodollars when each of them was made, as many, never falling.
         value: A in nanodollars, from `value_of_accuracy`.
-        config: window, prior, patience, caps.
+        config: window, patience, caps.
         streak: the streak of the previous check (0 after a gate reset it).
-        rho: from `audit.audited_rho`; None takes the prior.
+        rho: what an audit of changed predictions came to; None takes the configured prior, else
+            the confidence of the student.
+        proba: (n, K) probabilities of the last student on the stop set, for its confidence.
+        labels: labels by each round, for the decay of gains; None, or where a round brought none,
+            takes money in their place.
+        next_cost: nanodollars of the next batch; None takes what the last one cost.
         class_weights: (K,) for class-weighted churn.
 
     Returns:
@@ -193,49 +251,76 @@ def check(
     Raises:
         ValueError: if lengths or shapes do not match, or money falls.
     """
-    rounds, window = len(history), config.window
-    if rounds == 0 or rounds != len(money):
-        raise ValueError(f"{rounds} rounds of predictions and {len(money)} of money")
-    spent = money[-1] - money[max(-1 - window, -rounds)]
+    rounds = len(history)
+    if rounds == 0 or rounds != len(money) or (labels is not None and rounds != len(labels)):
+        counts = "" if labels is None else f" and {len(labels)} of labels"
+        raise ValueError(f"{rounds} rounds of predictions and {len(money)} of money{counts}")
+    window = window_of(history, config)
+    spent = money[-1] - money[-1 - window]
     if spent < 0:
         raise ValueError(f"money falls by {show(-spent)} within the window")
-    rho = config.prior_rho if rho is None else rho
-    d: float | None = None
-    low: float | None = None
-    high: float | None = None
-    expected: int | None = None
-    most: int | None = None
-    certificate = rule = False
+    planned = money[-1] - money[-2] if next_cost is None and rounds > 1 else next_cost or 0
+    plain: dict[str, Any] = {
+        "round": rounds,
+        "window": window,
+        "stop_set": len(history[-1]),
+        "weighted": class_weights is not None,
+        "money_window": spent,
+        "money_next": planned,
+        "value": value,
+    }
     measurable = len(history[-1]) >= 2
-    if rounds > window and measurable:
-        moved = churn(history[-1 - window], history[-1], class_weights)
-        d, low, high = moved.estimate or 0.0, moved.low, moved.high
-        expected, most = round(value * rho * d), round(value * high)
-        certificate = most < spent
-        # Without a price money can not decide: then a plateau is a churn that is surely small.
-        flat = d == 0 or high <= config.free_churn
-        rule = expected < spent if spent else flat
+    if rounds < 2 or not measurable:
+        verdict: Verdict = "continue"
+        why = (
+            "churn needs two rounds"
+            if measurable
+            else "the pool is too small for a stop set, so churn has no measure"
+        )
+        if rounds >= config.max_rounds:
+            verdict, why = "stop", f"the cap of {config.max_rounds} rounds is reached"
+        return Check(
+            **plain,
+            churn=None,
+            churn_low=None,
+            churn_high=None,
+            expected_gain=None,
+            certificate_gain=None,
+            rho=0.0 if rho is None else rho.estimate,
+            certificate=False,
+            rule=False,
+            streak=0,
+            verdict=verdict,
+            why=why,
+        )
+    before, after = history[-1 - window], history[-1]
+    moved = churn(before, after, class_weights)
+    d = moved.estimate or 0.0
+    rho = rho or expected_rho(config, before, after, proba, class_weights)
+    exponent, share, effort, by_money = _look_ahead(history, money, labels, window, planned)
+    likely = (d * moved.n + 0.5) / (moved.n + 1)
+    expected, most = round(value * rho.estimate * likely), round(value * moved.high)
+    coming = round(expected * share)
+    # What the next batch costs nothing for may be had, whatever the last one cost.
+    certificate = most < spent and planned > 0
+    # Without a price money can not decide: then a plateau is a churn that is surely small.
+    flat = d == 0 or moved.high <= config.free_churn
+    rule = certificate or (coming < planned if planned else flat)
     streak = streak + 1 if rule else 0
-    verdict: Verdict
     if rounds >= config.max_rounds:
         verdict, why = "stop", f"the cap of {config.max_rounds} rounds is reached"
-    elif not measurable:
-        verdict, why = "continue", "the pool is too small for a stop set, so churn has no measure"
-    elif d is None:
-        verdict, why = "continue", f"a window of {window} rounds needs {window + 1} rounds"
     else:
-        verdict, why = _verdict(config, spent, certificate, rule, streak)
+        verdict, why = _verdict(config, planned, certificate, rule, streak)
     return Check(
-        round=rounds,
-        window=window,
-        stop_set=len(history[-1]),
-        weighted=class_weights is not None,
+        **plain,
         churn=d,
-        churn_low=low,
-        churn_high=high,
-        money_window=spent,
-        value=value,
-        rho=rho,
+        churn_low=moved.low,
+        churn_high=moved.high,
+        churn_likely=likely,
+        rho=rho.estimate,
+        rho_low=rho.low,
+        rho_high=rho.high,
+        rho_from=rho.source,
         expected_gain=expected,
         certificate_gain=most,
         certificate=certificate,
@@ -243,154 +328,71 @@ def check(
         streak=streak,
         verdict=verdict,
         why=why,
+        exponent=exponent,
+        next_share=share,
+        next_gain=coming,
+        effort=effort,
+        by_money=by_money,
     )
+
+
+def window_of(history: Sequence[Ints], config: StoppingConfig) -> int:
+    """Rounds to look back: more than configured, to half of all, where few flips would decide."""
+    rounds, now = len(history), history[-1]
+    window = min(config.window, rounds - 1)
+    while window < rounds // 2 and len(history[-1 - window]) == len(now):
+        if int((history[-1 - window] != now).sum()) >= ENOUGH_CHANGES:
+            break
+        window += 1
+    return window
+
+
+def expected_rho(
+    config: StoppingConfig,
+    before: Ints,
+    after: Ints,
+    proba: Floats | None = None,
+    class_weights: Floats | None = None,
+) -> Rho:
+    """Rho before any audit: as configured, else by the student's confidence, else the usual one."""
+    if config.prior_rho is not None or proba is None:
+        return rho_interval(config.prior_rho or PRIOR_RHO, 0, "prior")
+    return confidence_rho(before, after, proba, class_weights)
+
+
+def _look_ahead(
+    history: Sequence[Ints],
+    money: Sequence[int],
+    labels: Sequence[int] | None,
+    window: int,
+    planned: int,
+) -> tuple[float, float, tuple[float, float, float] | None, bool]:
+    """Exponent, share of the window's gain that the next batch can bring, effort, and its unit."""
+    by_money = labels is None or labels[-1] <= labels[-2] or labels[-1 - window] <= 0
+    effort: Sequence[int] = money if by_money or labels is None else labels
+    start, now = effort[-1 - window], effort[-1]
+    if start <= 0 or now <= start:
+        return EXPONENT, 1.0 / window, None, by_money
+    then = now + (planned if by_money else effort[-1] - effort[-2])
+    exponent = fit_exponent(history, effort)
+    share = share_of_next(start, now, then, exponent)
+    return exponent, share, (start, now, then), by_money
 
 
 def _verdict(
-    config: StoppingConfig, spent: int, certificate: bool, rule: bool, streak: int
+    config: StoppingConfig, planned: int, certificate: bool, rule: bool, streak: int
 ) -> tuple[Verdict, str]:
     if certificate:
         return "stop", "even if every changed prediction were now right, the window did not pay"
-    times = f"{min(streak, config.patience)} of {config.patience} checks in a row"
-    if spent == 0:
+    often = f"{min(streak, config.patience)} of {config.patience} checks in a row"
+    times = f", {often}" if config.patience > 1 else ""
+    if planned == 0:
         limit = f"{config.free_churn:.1%} (or nothing changed)"
         if not rule:
-            return "continue", f"rounds cost nothing, and churn is not surely below {limit}"
-        why = (
-            f"rounds cost nothing, so money can not decide; churn is surely below {limit}, {times}"
-        )
+            return "continue", f"the next batch is free, and churn is not surely below {limit}"
+        why = f"the next batch is free, so money can not decide; churn is surely below {limit}"
     elif rule:
-        why = f"the window cost more than its expected gain, {times}"
+        why = "the next batch costs more than its expected gain"
     else:
-        return "continue", "the expected gain of the window is worth what it cost"
-    return ("propose_stop" if streak >= config.patience else "continue"), why
-
-
-def explain(check: Check) -> str:
-    """The arithmetic of a check with its numbers, for an operator."""
-    points = f"{show(check.value // 100)} for each point of accuracy"
-    head = f"Round {check.round}: {check.verdict.replace('_', ' ')}, for {check.why}."
-    if check.churn is None:
-        return f"{head}\nValue A = {show(check.value)}, {points}."
-    kind = "Class-weighted churn" if check.weighted else "Churn"
-    expected, most = check.expected_gain or 0, check.certificate_gain or 0
-    a = show(check.value)
-    lines = [
-        head,
-        f"Window: the last {check.window} rounds, {show(check.money_window)} spent.",
-        f"{kind} d of the {check.stop_set:,} stop-set items: {check.churn:.2%} "
-        f"(95 % interval {check.churn_low:.2%} to {check.churn_high:.2%}).",
-        f"Value A = {a}, {points}. Net improvement rho = {check.rho:.2f}.",
-        f"Expected gain: A x rho x d = {a} x {check.rho:.2f} x {check.churn:.4f} = "
-        f"{show(expected)}{_against(expected, check.money_window)}.",
-        f"At most: A x upper d = {a} x {check.churn_high:.4f} = "
-        f"{show(most)}{_against(most, check.money_window)}.",
-    ]
-    return "\n".join(lines)
-
-
-def _against(gain: int, spent: int) -> str:
-    if spent == 0:
-        return ", with nothing spent to compare it with"
-    return f", {'less' if gain < spent else 'no less'} than the {show(spent)} spent"
-
-
-class NextDollars(NamedTuple):
-    """What more money would buy, in points (0.01) of accuracy; None where it can not be said."""
-
-    expected_points: float | None
-    at_most_points: float | None
-    text: str
-
-
-def next_dollars(check: Check, usd: float) -> NextDollars:
-    """What another `usd` would buy, if churn per dollar stayed as in the window.
-
-    Gains per dollar normally fall, so the linear extrapolation is optimistic.
-
-    Args:
-        check: the last check.
-        usd: further money, above 0.
-
-    Returns:
-        Expected points (rho * churn) and at most (upper end of churn), capped at 100, and a text.
-    """
-    if check.churn is None or check.churn_high is None:
-        return NextDollars(None, None, f"Nothing can be said: {check.why}.")
-    if check.money_window == 0:
-        return NextDollars(None, None, "Rounds cost nothing, so a dollar has no price in accuracy.")
-    windows = usd * NANO / check.money_window
-    at_most = min(100 * windows * check.churn_high, 100.0)
-    expected = max(min(100 * windows * check.rho * check.churn, at_most), -100.0)
-    text = (
-        f"Another ${usd:,.2f} buys about {expected:.2f} points of accuracy "
-        f"(worth {show(round(check.value * expected / 100))}), at most {at_most:.2f}. This "
-        f"extends the churn per dollar of the last {check.window} rounds in a straight line; it "
-        f"usually falls."
-    )
-    return NextDollars(expected, at_most, text)
-
-
-def simulate(
-    history: Sequence[Ints],
-    money: Sequence[int],
-    value: int,
-    config: StoppingConfig,
-    *,
-    rho: Sequence[float] | None = None,
-    class_weights: Floats | None = None,
-) -> int | None:
-    """The round at which the rule would have stopped a recorded run, gates aside.
-
-    Args:
-        history: predictions of every round on the stop set.
-        money: cumulative nanodollars of every round.
-        value: A in nanodollars.
-        config: the rule's parameters.
-        rho: audited rho known at each round; None takes the prior throughout.
-        class_weights: (K,) for class-weighted churn.
-
-    Returns:
-        The first round (from 1) with a verdict other than continue, or None.
-
-    Raises:
-        ValueError: as `check`.
-    """
-    streak = 0
-    for end in range(1, len(history) + 1):
-        result = check(
-            history[:end],
-            money[:end],
-            value,
-            config,
-            streak,
-            rho=None if rho is None else rho[end - 1],
-            class_weights=class_weights,
-        )
-        if result.verdict != "continue":
-            return end
-        streak = result.streak
-    return None
-
-
-def sensitivity(
-    history: Sequence[Ints],
-    money: Sequence[int],
-    value: int,
-    config: StoppingConfig,
-    *,
-    rho: Sequence[float] | None = None,
-    class_weights: Floats | None = None,
-) -> dict[str, int | None]:
-    """Stop rounds on the same history if accuracy were worth a third, as much, three times as much.
-
-    Everything scales with A, and A is the number people know least; arguments as `simulate`.
-
-    Returns:
-        Stop round (None: goes on) under the keys "A/3", "A" and "3A".
-    """
-    values = {"A/3": value // 3, "A": value, "3A": 3 * value}
-    return {
-        name: simulate(history, money, worth, config, rho=rho, class_weights=class_weights)
-        for name, worth in values.items()
-    }
+        return "continue", "the expected gain of the next batch is worth what it costs"
+    return ("propose_stop" if streak >= config.patience else "continue"), why + times

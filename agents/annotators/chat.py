@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from math import gcd
 from typing import Any, Literal
 
 import numpy as np
@@ -18,18 +17,21 @@ from ...tools.errors import BudgetExceeded, EndpointError
 from ...tools.ledger import Call, Ledger, Settlement, Vote
 from ...tools.prompts import Message, PromptLibrary
 from ...tools.task import TaskConfig
-from ..answers import Parsed, Shape, shape, split_items
+from ..answers import Parsed, Shape, label_probabilities, shape, split_items
 from ..ballot import NO_LABEL_FITS
 from ..endpoint import Endpoint
 from ..paid_call import CallRefused, request_key
 from ..structured import Asked as Answered
 from ..structured import StructuredChat
 from .annotator import Asked, Asking, Question
+from .orders import label_order, reworded
 from .settings import TOKENS_OF_ANSWER, ChatAnnotatorConfig
 
 ONE, MANY = "annotator/classify", "annotator/classify_many"
+REWORDED = "annotator/classify_reworded"
 _OUT_OF_ORDER = frozenset((408, 429, *range(500, 600)))
 _FAILURES = 5
+_LONGEST_NAME = 80
 
 
 class ChatAnnotator:
@@ -41,7 +43,8 @@ class ChatAnnotator:
     Args:
         config: Endpoint, price, and how it is asked.
         task: The label set and guidelines.
-        prompts: Holds ``annotator/classify`` and ``annotator/classify_many``.
+        prompts: Holds ``annotator/classify``, ``annotator/classify_many`` and
+            ``annotator/classify_reworded``, the one-text question in other words.
         ledger: Pays and remembers.
         stop: Whether the run has been asked to stop; asked before each try.
     """
@@ -60,12 +63,19 @@ class ChatAnnotator:
         self.price = config.price
         self._config, self._task = config, task
         self._endpoint = Endpoint(config)
-        self._chat = StructuredChat(self._endpoint, ledger, prompts, stop=stop)
+        logprobs = config.confidence == "logprobs"
+        self._chat = StructuredChat(self._endpoint, ledger, prompts, stop=stop, logprobs=logprobs)
         self._prompt = prompts.get(ONE if config.items_per_request == 1 else MANY)
-        self._item, self._batch = answer_shapes(task.label_names)
+        self._reworded = prompts.get(REWORDED)
+        self._item, self._batch = answer_shapes(
+            task.label_names, stated=config.confidence == "stated"
+        )
         self._of_batch = shape(_numbered(self._item.model))
         content = task.model_dump_json(include={"name", "labels", "guidelines"})
-        self._hash = request_key(self._prompt.hash, content, config.reasons)
+        # What is usual is left out, so that answers of earlier versions are not paid for twice.
+        asked = [config.reasons, *([] if config.confidence == "stated" else [config.confidence])]
+        self._hash = request_key(self._prompt.hash, content, *asked)
+        self._reworded_hash = request_key(self._reworded.hash, content, *asked)
         self._pool = ThreadPoolExecutor(config.concurrency, f"{config.name}-")
         self._counting = threading.Lock()
         self._answers = self._failures = self._in_a_row = 0
@@ -77,7 +87,7 @@ class ChatAnnotator:
             EndpointError: The endpoint refuses what it was sent, or fails again and again.
             CallStopped: The run is stopping; what was under way has been settled.
         """
-        size = self._config.items_per_request
+        size = self._size(questions)
         blocks = [questions[start : start + size] for start in range(0, len(questions), size)]
         try:
             self._chat.mode()
@@ -139,16 +149,16 @@ class ChatAnnotator:
         ids = tuple(question.item_id for question in questions)
         attempts = [question.attempt for question in questions]
         call = Call(
-            request_key=request_key(self.name, self._hash, ids, attempts),
+            request_key=request_key(self.name, self._hash_of(questions[0]), ids, attempts),
             agent="annotator",
             annotator=self.name,
             model=self._config.model,
             purpose=asking.purpose,
             round=asking.round,
             items=ids,
-            prompt_hash=self._hash,
+            prompt_hash=self._hash_of(questions[0]),
         )
-        wanted: Shape[Any] = self._item if self._config.items_per_request == 1 else self._batch
+        wanted: Shape[Any] = self._item if self._size(questions) == 1 else self._batch
         made: list[Vote] = []
 
         def read(answered: Answered[Any]) -> Sequence[Vote]:
@@ -165,19 +175,27 @@ class ChatAnnotator:
         self._count(failed=None)
         return made, []
 
+    def _size(self, questions: Sequence[Question]) -> int:
+        """Texts in one request; the other wording is for one alone."""
+        other = any(reworded(question.attempt) for question in questions)
+        return 1 if other else self._config.items_per_request
+
+    def _hash_of(self, question: Question) -> str:
+        return self._reworded_hash if reworded(question.attempt) else self._hash
+
     def _messages(self, questions: Sequence[Question]) -> list[Message]:
         labels = [label.model_dump() for label in self._task.labels]
-        # A re-ask shows the labels in another order, so that it does not repeat a slip of position.
-        # A step without a divisor in common with their number meets every order before it repeats.
-        k = len(labels)
-        step = next(step for step in range(-(-k // 2), k + 1) if gcd(step, k) == 1)
-        turn = max(question.attempt for question in questions) * step % k
+        attempt = max(question.attempt for question in questions)
+        order = label_order(len(labels), attempt)
         shared: dict[str, Any] = {
             "task_name": self._task.name,
             "guidelines": self._task.guidelines,
-            "labels": labels[turn:] + labels[:turn],
+            "labels": [labels[number] for number in order],
             "want_reason": self._config.reasons,
+            "want_confidence": self._config.confidence == "stated",
         }
+        if reworded(attempt):
+            return self._reworded.render(**shared, text=questions[0].text)
         if self._config.items_per_request == 1:
             return self._prompt.render(**shared, text=questions[0].text)
         items = [{"id": str(n), "text": q.text} for n, q in enumerate(questions, 1)]
@@ -187,7 +205,7 @@ class ChatAnnotator:
         self, questions: Sequence[Question], answered: Answered[Any], asking: Asking
     ) -> list[Vote]:
         settlement = answered.settlement
-        if self._config.items_per_request == 1:
+        if self._size(questions) == 1:
             parsed = [Parsed(answered.value, answered.invalid, answered.data)]
         elif answered.data is None:
             parsed = [Parsed(None, answered.invalid, None)] * len(questions)
@@ -196,10 +214,36 @@ class ChatAnnotator:
             answers = split_items(answered.data, numbers, self._of_batch, field="answers", key="id")
             parsed = list(answers.values())
         costs = _shares(settlement.cost, len(questions))
+        sure = self._confidences(answered, parsed)
         return [
-            self._vote(question, answer, cost, asking)
-            for question, answer, cost in zip(questions, parsed, costs, strict=True)
+            replace(self._vote(question, answer, cost, asking), confidence=confidence)
+            for question, answer, cost, confidence in zip(
+                questions, parsed, costs, sure, strict=True
+            )
         ]
+
+    def _confidences(
+        self, answered: Answered[Any], parsed: Sequence[Parsed[Any]]
+    ) -> list[float | None]:
+        """How sure each answer is; ``None`` where nothing says so, never a made-up figure."""
+        values = [answer.value for answer in parsed]
+        if self._config.confidence == "stated":
+            return [value.confidence if value is not None else None for value in values]
+        none: list[float | None] = [None] * len(values)
+        if self._config.confidence == "none":
+            return none
+        found = label_probabilities(answered.settlement.response or {})
+        data = answered.data or {}
+        written = data.get("answers", [data])
+        if found is None or not isinstance(written, list) or len(found) != len(written):
+            return none
+        of = {
+            str(entry.get("id")): p
+            for entry, p in zip(written, found, strict=True)
+            if isinstance(entry, dict)
+        }
+        ids = [None if value is None else str(getattr(value, "id", None)) for value in values]
+        return [None if item is None else of.get(item) for item in ids]
 
     def _vote(self, question: Question, answer: Parsed[Any], cost: int, asking: Asking) -> Vote:
         value = answer.value
@@ -210,13 +254,12 @@ class ChatAnnotator:
             annotator=self.name,
             label=label,
             invalid=invalid,
-            prompt_hash=self._hash,
+            prompt_hash=self._hash_of(question),
             attempt=question.attempt,
             purpose=asking.purpose,
             round=asking.round,
             cost=cost,
-            confidence=value.confidence if value is not None else None,
-            reason=value.reason if value is not None else None,
+            reason=value.reason if value is not None else _named(answer),
         )
 
     def _refused(
@@ -257,18 +300,30 @@ class ChatAnnotator:
                 )
 
 
-def answer_shapes(labels: Sequence[str]) -> tuple[Shape[Any], Shape[Any]]:
-    """Shapes of an answer about one item and of an answer about several."""
+def answer_shapes(labels: Sequence[str], *, stated: bool = True) -> tuple[Shape[Any], Shape[Any]]:
+    """Shapes of an answer about one item and of an answer about several.
+
+    Args:
+        labels: The label set.
+        stated: Whether the model is to say how sure it is.
+    """
     known: Any = Literal[tuple(labels)]
-    item = create_model(
-        "Answer",
-        label=(known | None, ...),
-        confidence=(float | None, Field(None, ge=0, le=1)),
-        reason=(str | None, None),
-    )
+    sure: dict[str, Any] = {"confidence": (float | None, Field(None, ge=0, le=1))}
+    fields: dict[str, Any] = {
+        "label": (known | None, ...),
+        **(sure if stated else {}),
+        "reason": (str | None, None),
+    }
+    item = create_model("Answer", **fields)
     numbered: Any = _numbered(item)
     many = create_model("Answers", answers=(list[numbered], ...))
     return shape(item), shape(many, "answers")
+
+
+def _named(answer: Parsed[Any]) -> str | None:
+    """How an answer calls a label that the set does not have: a hint at one that is missing."""
+    named = (answer.data or {}).get("label") if answer.invalid == "not_in_label_set" else None
+    return named[:_LONGEST_NAME] if isinstance(named, str) else None
 
 
 def _numbered(item: type[BaseModel]) -> type[BaseModel]:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,17 @@ from .settings import RecordedAnnotatorConfig
 
 OUTSIDE = "?"
 """How a recorded file marks an answer that was outside the label set."""
+
+
+class Detail(NamedTuple):
+    """What may be recorded of an answer beside its label."""
+
+    cost: int | None = None
+    confidence: float | None = None
+    invalid: str | None = None
+
+
+NOTHING_MORE = Detail()
 
 
 class RecordedAnnotator:
@@ -47,6 +59,7 @@ class RecordedAnnotator:
         self._prompt_tokens = prompt_tokens
         self._labels = {normalised_label(label): label for label in labels}
         self._votes = read_recorded(config.path, config.column or config.name)
+        self._details = read_details(config.path, config.column or config.name)
         fingerprint = hashlib.sha256(repr(sorted(self._votes.items())).encode()).hexdigest()
         self._hash = f"recorded:{fingerprint[:16]}"
 
@@ -58,11 +71,16 @@ class RecordedAnnotator:
         missing = [question.item_id not in self._votes for question in questions]
         for column in (tokens_in, tokens_out, costs):
             column[missing] = 0
+        details = [self._details.get(question.item_id, NOTHING_MORE) for question in questions]
+        for row, detail in enumerate(details):
+            if detail.cost is not None:
+                costs[row] = detail.cost
         votes: list[Vote] = []
-        for question, cost in zip(questions, costs.tolist(), strict=True):
+        for question, cost, detail in zip(questions, costs.tolist(), details, strict=True):
             answer = self._votes.get(question.item_id)
             label = self._labels.get(normalised_label(answer or ""))
-            invalid = None if label else "not_recorded" if answer is None else "not_in_label_set"
+            unusable = "not_recorded" if answer is None else detail.invalid or "not_in_label_set"
+            invalid = None if label else unusable
             votes.append(
                 Vote(
                     item_id=question.item_id,
@@ -74,6 +92,7 @@ class RecordedAnnotator:
                     purpose=asking.purpose,
                     round=asking.round,
                     cost=cost,
+                    confidence=detail.confidence if label else None,
                 )
             )
         return enter_votes(
@@ -124,6 +143,23 @@ def read_recorded(path: Path, annotator: str) -> dict[str, str]:
     if not votes:
         raise DataError(f"{path}: holds no vote of {annotator!r}; check 'column'.")
     return votes
+
+
+def read_details(path: Path, annotator: str) -> dict[str, Detail]:
+    """What a long JSONL says of an annotator's answers beyond the label, by item id.
+
+    Optional keys: ``cost`` (nanodollars, in place of the configured price), ``confidence``, and
+    ``invalid`` (why there is no label). An export of a run's votes has them.
+    """
+    if path.suffix != ".jsonl":
+        return {}
+    found = {}
+    with path.open(encoding="utf-8-sig") as file:
+        for line in file:
+            row = json.loads(line) if line.strip() else {}
+            if row.get("annotator") == annotator and row.keys() & Detail._fields:
+                found[str(row["item_id"])] = Detail(*(row.get(key) for key in Detail._fields))
+    return found
 
 
 def _csv(path: Path, annotator: str) -> Iterator[tuple[str, str]]:

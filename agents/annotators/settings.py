@@ -40,6 +40,11 @@ class ChatAnnotatorConfig(EndpointConfig):
     reasons: bool = Field(
         True, description="Ask for a short reason with each label; without, answers are cheaper."
     )
+    confidence: Literal["none", "stated", "logprobs"] = Field(
+        "stated",
+        description="How sure an answer is, for calibration only: stated by the model, from the "
+        "probabilities of the label's tokens where the endpoint gives them, or not asked for.",
+    )
 
     @model_validator(mode="after")
     def _answer_fits(self) -> ChatAnnotatorConfig:
@@ -66,6 +71,9 @@ class RecordedAnnotatorConfig(_Voter):
         None, description="Annotator's name inside the file; its own name where absent."
     )
     price: Price
+    person: bool = Field(
+        False, description="They are a person's votes; `evaluate --alt-test` holds models to them."
+    )
     answer_tokens: int = Field(
         12, ge=1, description="Completion tokens that one answer is assumed to have taken."
     )

@@ -61,7 +61,7 @@ def _show_all(console: Console, states: list[dict[str, Any]]) -> None:
         table.add_column(name, justify="right")
     for state in states:
         table.add_row(
-            state["name"],
+            _name(state),
             state["status"].replace("_", " "),
             state["stage"] or "",
             str(state["rounds"]),
@@ -74,7 +74,7 @@ def _show_all(console: Console, states: list[dict[str, Any]]) -> None:
 
 def _show_one(console: Console, state: dict[str, Any]) -> None:
     held = f", {state['held_by']}" if state["held_by"] else ""
-    console.print(f"{state['name']}: {state['status'].replace('_', ' ')}{held}", style="bold")
+    console.print(f"{_name(state)}: {state['status'].replace('_', ' ')}{held}", style="bold")
     uncertain = f", {_usd(state['uncertain_usd'])} uncertain" if state["uncertain_usd"] else ""
     lines = [
         ("Folder", state["folder"]),
@@ -93,6 +93,11 @@ def _show_one(console: Console, state: dict[str, Any]) -> None:
         console.print(f"  {name:<11} {value}", soft_wrap=True)
     for order in state["directives"]:
         console.print(f"  {'Directive':<11} {order['seq']}: {_order(order)}", soft_wrap=True)
+
+
+def _name(state: dict[str, Any]) -> str:
+    origin = state["replay_of"]
+    return f"{state['name']} (replay of {origin})" if origin else str(state["name"])
 
 
 def _order(order: dict[str, Any]) -> str:

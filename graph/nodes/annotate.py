@@ -8,6 +8,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from ...agents.annotators import Asking, Question
+from ...agents.annotators.orders import check_of
 from ...agents.ensemble import Ask
 from ..context import RunContext
 from ..state import Block, Report, RunState
@@ -25,13 +26,19 @@ def annotate(block: Block, runtime: Runtime[RunContext]) -> RunState:
 def _put(ctx: RunContext, order: Ask, round_: int) -> Report:
     annotator = ctx.annotators[order["annotator"]]
     attempt = order["attempt"]
-    before = ctx.ledger.votes.attempts(annotator.name, order["items"])
+    check = check_of(attempt)
     # An item that was answered in this attempt already was paid for before a crash.
-    open_items = [item for item in order["items"] if before.get(item, 0) <= attempt]
-    texts = ctx.pool.texts(open_items)
+    if check:
+        given = ctx.ledger.votes.of_items(order["items"])
+        made = {(item, v.annotator, v.attempt) for item, votes in given.items() for v in votes}
+        attempts = {i: attempt for i in order["items"] if (i, annotator.name, attempt) not in made}
+    else:
+        before = ctx.ledger.votes.attempts(annotator.name, order["items"])
+        attempts = {i: before.get(i, 0) for i in order["items"] if before.get(i, 0) <= attempt}
+    texts = ctx.pool.texts(list(attempts))
     questions = [
-        Question(item, text, before.get(item, 0))
-        for item, text in zip(open_items, texts, strict=True)
+        Question(item, text, number)
+        for (item, number), text in zip(attempts.items(), texts, strict=True)
     ]
     asked = annotator.ask(questions, Asking(ctx.ledger, order["purpose"], round_))
     ctx.notify(
@@ -41,14 +48,15 @@ def _put(ctx: RunContext, order: Ask, round_: int) -> Report:
             "votes": asked.votes,
             "invalid": asked.invalid,
             "not_asked": len(asked.not_asked),
-            "skipped": len(order["items"]) - len(open_items),
+            "skipped": len(order["items"]) - len(questions),
         }
     )
     return {
         "annotator": annotator.name,
         # Those from before a crash included: what follows must not depend on it.
         "answered": len(order["items"]) - len(asked.not_asked),
-        "not_asked": list(asked.not_asked),
+        # A check that a cap does not pay for is left out; it says nothing about votes.
+        "not_asked": [] if check else list(asked.not_asked),
     }
 
 

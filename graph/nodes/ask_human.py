@@ -13,7 +13,7 @@ from ...agents.annotators import Asking
 from ...agents.ensemble import Ask
 from ...tools.errors import DataError
 from ..context import RunContext
-from ..state import Report, RunState
+from ..state import AFTER_ANSWERS, Report, RunState
 
 _ANSWERS = TypeAdapter(dict[str, str | None])
 
@@ -46,7 +46,7 @@ def ask_human(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "questions": later,
         "put": state["put"] + len(wanted),
         "reports": [report],
-        "go": "ask_human" if later else "critique",
+        "go": "ask_human" if later else AFTER_ANSWERS.get(state["phase"], "finish"),
     }
 
 

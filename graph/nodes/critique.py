@@ -13,17 +13,23 @@ from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 
 from ...agents.ballot import Ballot
+from ...agents.checks import choose_checks
 from ...agents.critic import Ruling, rule_on_labels
-from ...agents.critic_agent import Reviewed, review, same_voter
-from ...agents.ensemble import Ask, Voter, ask, next_voter
+from ...agents.critic_agent import review, same_voter
+from ...agents.ensemble import Ask, ask, next_voter
 from ...agents.panel import Panel
-from ...agents.verdict import declined_by_gold, gold_labels, weigh
+from ...agents.verdict import Verdict, declined_by_gold, gold_labels, weigh
 from ...tools.aggregation import NO_VOTE, effective_weights
 from ...tools.ledger import Decision
-from ..checks import flagged_labels, flags_of_new
+from ..checks import flagged_labels, flags_of_new, unstable_labels
+from ..consistency import write_consistency
 from ..context import RunContext
+from ..findings import proposals_by_rule
+from ..proposals import propose, take_up
+from ..roster import roster
 from ..settle import settle_labels
 from ..state import RunState
+from ..whom import following_of
 
 PURPOSES = {"re_ask": "re_ask", "escalate": "escalate", "ask_person": "escalate"}
 
@@ -33,6 +39,8 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     ctx = runtime.context
     round_, batch = state["round"], state["batch"]
     out_of_reach = _out_of_reach(state)
+    ordered = [] if state["passes"] else take_up(ctx, state)
+    batch = list(dict.fromkeys([*batch, *ordered]))
     if not batch:
         return {"asks": [], "go": "train"}
     fit = ctx.latest_fit(round_ - 1)
@@ -48,8 +56,10 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     if fit is not None:
         for item, failed in flagged_labels(ctx, fit).items():
             flags[item] = sorted({*flags.get(item, []), *failed})
-    for item in state["recheck"]:
+    for item in [*state["recheck"], *ordered]:
         flags.setdefault(item, ["noisy labels"])
+    for item, failed in unstable_labels(ctx, ballot, verdict.label).items():
+        flags[item] = sorted({*flags.get(item, []), *failed})
     gold = gold_labels(ballot, panel) != NO_VOTE
     synthetic = np.asarray([item in state["intended"] for item in batch], bool)
     # A trusted vote that came later counts for more than what the model has said.
@@ -58,15 +68,19 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     sent_on = set(state["sent_on"])
     limit = math.ceil(ctx.config.critic.escalate_share * len(batch)) - len(sent_on)
 
-    limits: dict[str, Any] = {
-        "out_of_reach": out_of_reach,
-        "attempts": ctx.config.critic.attempts,
-    }
-
-    def following(row: int) -> tuple[Voter, int] | None:
-        # A written text has one chance: a second vote on it would be money for a made-up item.
-        closed = synthetic[row] or settled[row]
-        return None if closed else next_voter(ctx.voters, ballot, row, **limits)
+    # A written text has one chance: a second vote on it would be money for a made-up item.
+    following, never = following_of(
+        ctx,
+        state,
+        ballot,
+        verdict,
+        panel,
+        fit,
+        doubted=flags,
+        closed=synthetic | settled,
+        out_of_reach=out_of_reach,
+    )
+    limits: dict[str, Any] = {"out_of_reach": never, "attempts": ctx.config.critic.attempts}
 
     rulings = rule_on_labels(
         ctx.config.critic,
@@ -94,17 +108,24 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         passes=state["passes"],
         table=panel_table(ctx, panel),
     )
-    _write_proposals(ctx, state, reviewed)
+    propose(ctx, state, reviewed.proposals, reviewed.by, reviewed.reason)
     rulings = blind_labels(reviewed.rulings, ballot, ctx.labels, state["intended"])
     rulings = [ruling for ruling, over in zip(rulings, settled, strict=True) if not over]
     settle_labels(ctx, state["step"], round_, rulings, ballot, verdict, panel)
     asks, questions = _orders(ctx, rulings)
+    if not state["passes"]:
+        asks += _checks(ctx, state, rulings, verdict)
     questions = _merge(state["questions"], questions)
     _write_down(ctx, state, rulings, panel, reviewed.by)
+    if not asks and not questions:
+        write_consistency(ctx, state["step"], round_, fit)
+        made = proposals_by_rule(ctx, fit, panel, lambda ids: _price_of_next(ctx, ids, limits))
+        propose(ctx, state, made, "rule", "what checks and audits show")
     moved = [r.item_id for r in rulings if r.action in PURPOSES]
     return {
         "step": state["step"] + 1,
         "passes": state["passes"] + 1,
+        "batch": batch,
         "asks": asks,
         "questions": questions,
         "sent_on": sorted(sent_on | set(moved)),
@@ -152,23 +173,6 @@ def _price_of_next(ctx: RunContext, items: Sequence[str], limits: dict[str, Any]
     return total
 
 
-def _write_proposals(ctx: RunContext, state: RunState, reviewed: Reviewed) -> None:
-    if not reviewed.proposals:
-        return
-    proposals = [proposal.model_dump() for proposal in reviewed.proposals]
-    ctx.ledger.log.decide(
-        Decision(
-            state["step"],
-            state["round"],
-            "critic",
-            "proposals",
-            {"proposals": proposals},
-            {"by": reviewed.by, "reason": reviewed.reason},
-        )
-    )
-    ctx.notify({"event": "proposals", "round": state["round"], "proposals": proposals})
-
-
 def _orders(ctx: RunContext, rulings: list[Ruling]) -> tuple[list[Ask], list[Ask]]:
     grouped: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     for ruling in rulings:
@@ -184,6 +188,34 @@ def _orders(ctx: RunContext, rulings: list[Ruling]) -> tuple[list[Ask], list[Ask
         [order for order in orders if order["annotator"] not in people],
         [order for order in orders if order["annotator"] in people],
     )
+
+
+def _checks(
+    ctx: RunContext, state: RunState, rulings: Sequence[Ruling], verdict: Verdict
+) -> list[Ask]:
+    """What is asked again in this round to see whether answers are stable."""
+    order = np.argsort(verdict.p_correct, kind="stable").tolist()
+    chosen = choose_checks(
+        [voter for voter in roster(ctx).voters if voter.name not in _out_of_reach(state)],
+        ctx.ledger.votes.all(),
+        # Those that are sent on anyway get a better answer than the same annotator's.
+        [rulings[row].item_id for row in order if rulings[row].action == "accept"],
+        ctx.config.critic.checks,
+        len(ctx.labels),
+        ctx.rng(state["round"], "checks"),
+    )
+    if chosen.asks:
+        ctx.ledger.log.decide(
+            Decision(
+                state["step"],
+                state["round"],
+                "critic",
+                "checks",
+                {"random": chosen.random, "queued": chosen.queued},
+                {"shares": ctx.config.critic.checks.model_dump()},
+            )
+        )
+    return chosen.asks
 
 
 def _merge(old: list[Ask], new: list[Ask]) -> list[Ask]:
@@ -202,7 +234,7 @@ def _write_down(
 ) -> None:
     counts: dict[str, int] = defaultdict(int)
     for ruling in rulings:
-        counts[ruling.action] += 1
+        counts["soft" if ruling.soft else ruling.action] += 1
     ctx.ledger.log.decide(
         Decision(
             state["step"],

@@ -8,17 +8,27 @@ from typing import Any
 
 import numpy as np
 from langgraph.runtime import Runtime
+from langgraph.types import Overwrite
 
+from ...agents.ensemble import Ask
 from ...agents.stop_agent import Explanation, explain_stop
-from ...tools.gates import Action, Gate, blocking, gates
+from ...tools.gates import Action, Gate, blocking, gates, gold
+from ...tools.hindsight import sensitivity
 from ...tools.ledger import Decision
-from ...tools.plateau import Check, check, explain, next_dollars, sensitivity
+from ...tools.outlook import explain, next_dollars
+from ...tools.plateau import Check
+from ..change_audits import audit_of_changes, audited_changes
 from ..context import RunContext
+from ..guarantee import money_kept
 from ..labelled import labelled_items
+from ..proposals import order_of_proposals
 from ..state import Order, RunState
+from ..stop_check import check_round
 from ..value import value
 from .select import pool_view
 
+HARDLY = 2
+"""Times its price that a batch must be expected to gain, or the model is asked to explain."""
 PRICED_TEXTS = 200
 """Texts whose prices stand for those of the rest."""
 
@@ -28,9 +38,17 @@ def decide(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     ctx = runtime.context
     hard = _hard_stop(ctx, state)
     rounds = ctx.ledger.log.rounds()
-    checked = _check(ctx, rounds, state["streak"]) if rounds else None
+    checked = check_round(ctx, rounds, state["streak"]) if rounds else None
     shown = _gates(ctx, state, rounds, checked) if checked else []
     stop, order = _conclude(hard, checked, shown)
+    # What a person has accepted is carried out before the run may end of its own accord.
+    waiting, accepted = order_of_proposals(ctx, state, hard)
+    if waiting:
+        stop, order = None, order or accepted
+    if hard is None and stop is not None and checked is not None:
+        history = [predictions for _, _, predictions in rounds]
+        if asks := audit_of_changes(ctx, state, history, checked):
+            return _audit(ctx, state, asks)
     explained = _explained(ctx, state, checked, shown) if hard is None else None
     if explained is not None and explained.spend_less and stop is None and order is None:
         stop = {"reason": "spend_less", "detail": f"{explained.by}: {explained.reason}"}
@@ -68,11 +86,28 @@ def decide(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "order": order,
         "tried": tried if streak or order else [],
         "stop": stop,
+        "phase": "loop",
+        "asks": [],
+        "questions": [],
+        "reports": Overwrite([]),  # type: ignore[typeddict-item]
         "go": "select" if stop is None else "finish",
     }
     if stop is not None:
         update |= {"phase": "sweep", "passes": 0, "out_of_reach": []}
     return update
+
+
+def _audit(ctx: RunContext, state: RunState, asks: list[Ask]) -> RunState:
+    """Put the questions of an audit of changes, and decide again with the answers."""
+    people = {order["annotator"] for order in asks} & set(ctx.people)
+    return {
+        "step": state["step"] + 1,
+        "phase": "audit",
+        "asks": [order for order in asks if order["annotator"] not in people],
+        "questions": [order for order in asks if order["annotator"] in people],
+        "put": 0,
+        "go": "ask_human" if people else "annotate",
+    }
 
 
 def _hard_stop(ctx: RunContext, state: RunState) -> dict[str, str] | None:
@@ -113,18 +148,8 @@ def _rest_is_next(ctx: RunContext) -> bool:
     rest = max(0, len(ctx.pool) - len(labelled_items(ctx)))
     sample = ctx.pool.texts(ctx.pool.ids[:PRICED_TEXTS])
     cheapest = min(float(one.expect(sample).mean()) for one in ctx.annotators.values())
-    kept = round(cheapest * rest)
+    kept = round(cheapest * rest) + money_kept(ctx)
     return kept > 0 and left - last < min(kept, cap // 2)
-
-
-def _check(ctx: RunContext, rounds: list[tuple[int, Any, Any]], streak: int) -> Check:
-    return check(
-        [predictions for _, _, predictions in rounds],
-        [metrics["spent"] for _, metrics, _ in rounds],
-        value(ctx).nano,
-        ctx.config.stopping,
-        streak,
-    )
 
 
 def _gates(
@@ -142,7 +167,7 @@ def _gates(
     # A quarter of a small pool is as much as a gate may ask for.
     stopping = ctx.config.stopping
     fewest = min(stopping.min_labels, len(ctx.pool) // 4)
-    return gates(
+    found = gates(
         stopping.model_copy(update={"min_labels": fewest}),
         rounds=len(rounds),
         label_counts=np.asarray([metrics["classes"][label] for label in ctx.labels]),
@@ -153,6 +178,21 @@ def _gates(
         strategies=main,
         streak=checked.streak,
         tried=[*state["tried"], *impossible],
+    )
+    return [*found, _gold_gate(ctx, rounds, checked)]
+
+
+def _gold_gate(ctx: RunContext, rounds: list[tuple[int, Any, Any]], checked: Check) -> Gate:
+    """The learning curve on trusted audits; it may hold a proposal back for one round."""
+    judged = [metrics for _, metrics, _ in rounds if metrics["audit_student"] is not None]
+    batch = ctx.config.selection.size(len(ctx.pool), len(ctx.labels))
+    return gold(
+        [metrics["labels"] for metrics in judged],
+        np.asarray([metrics["audit_student"] for metrics in judged]),
+        rounds[-1][1]["audited"],
+        checked.value,
+        round(checked.money_next / batch),
+        held=checked.streak > ctx.config.stopping.patience,
     )
 
 
@@ -179,12 +219,13 @@ def _explained(
 ) -> Explanation | None:
     """The model's explanation, where there is one and the rule sees a reason to stop.
 
-    A first check in which the round did not pay is such a reason: there the model may spend less.
+    Where the next batch hardly pays the model may spend less.
     """
     critic = ctx.config.critic
     if critic.model is None or checked is None:
         return None
-    if checked.verdict == "continue" and not checked.rule:
+    hardly = (checked.next_gain or 0) < HARDLY * checked.money_next
+    if checked.verdict == "continue" and not (checked.rule or hardly):
         return None
     return explain_stop(
         ctx.desk,
@@ -206,13 +247,19 @@ def _evidence(
     evidence: dict[str, Any] = {"value": worth.nano, "value_from": worth.explanation}
     if checked is None:
         return evidence
-    history = [predictions for _, _, predictions in rounds]
-    money = [metrics["spent"] for _, metrics, _ in rounds]
+    earlier = [
+        d.evidence["check"]
+        for d in ctx.ledger.log.decisions("stop_check")
+        if d.evidence.get("check")
+    ]
+    checks = [*map(Check.from_dict, earlier), checked]
+    fixed, broken, audited = audited_changes(ctx, [predictions for _, _, predictions in rounds])
     return {
         **evidence,
         "check": checked.to_dict(),
         "gates": [gate.to_dict() for gate in shown],
         "explanation": explain(checked),
         "next_dollar": next_dollars(checked, 1.0).text,
-        "stop_round_if": sensitivity(history, money, worth.nano, ctx.config.stopping),
+        "stop_round_if": sensitivity(checks, ctx.config.stopping),
+        "changes_audited": {"fixed": fixed, "broken": broken, "audited": audited},
     }

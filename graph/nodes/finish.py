@@ -1,7 +1,8 @@
 """Finish: a label with source and probability for every item, or set apart with a reason.
 
 First the sweep: a vote is bought for an item where its expected gain in accuracy, at the stated
-cost of an error, is more than its price. Then a last training, and the delivery.
+cost of an error, is more than its price. Then a last training, a last audit where a guarantee is
+wanted, and the delivery.
 """
 
 from __future__ import annotations
@@ -16,8 +17,18 @@ from ...agents.critic import Ruling
 from ...agents.ensemble import Ask, distinct_voters
 from ...agents.panel import Panel
 from ...agents.verdict import Verdict, weigh
-from ...tools.ledger import Decision
+from ...tools.ledger import Consensus, Decision
 from ..context import RunContext
+from ..guarantee import (
+    draw_last_audit,
+    finished_labels,
+    judge_labels,
+    last_audit,
+    proof,
+    questions_left,
+    rulings,
+    unanswered_audits,
+)
 from ..labelled import labelled_items
 from ..quality import best_round
 from ..rounds import RoundFit
@@ -51,7 +62,15 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         asks = (
             []
             if time_is_up(ctx, state)
-            else worth_asking(ctx, ballot, verdict, panel, set(out_of_reach))
+            else worth_asking(
+                ctx,
+                ballot,
+                verdict,
+                panel,
+                set(out_of_reach),
+                audited=state["audited"],
+                fit=fit,
+            )
         )
         _note_sweep(ctx, state, asks, panel)
         if asks:
@@ -59,8 +78,17 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         if bought or state["passes"] > 1:
             _settle_voted(ctx, state, ballot, verdict, panel)
             return {**update, "asks": [], "phase": "deliver", "go": "train"}
-    _deliver(ctx, state, ballot, verdict, panel, kept)
-    return {**update, "asks": [], "phase": "deliver", "go": "end"}
+    update |= {"asks": [], "phase": "deliver"}
+    if ctx.config.ensemble.guarantee is None:
+        _deliver(ctx, state, kept, panel, _settle_open(ctx, state, ballot, verdict, panel, kept))
+        return {**update, "go": "end"}
+    asks = _last_questions(ctx, state, panel, fit)
+    if asks and asks[0]["annotator"] in ctx.people:
+        return {**update, "questions": asks, "put": 0, "go": "ask_human"}
+    if asks:
+        return {**update, "asks": asks, "go": "annotate"}
+    _deliver(ctx, state, kept, panel, _settle_proven(ctx, state, panel, fit, open_items))
+    return {**update, "go": "end"}
 
 
 def _open_items(ctx: RunContext) -> list[str]:
@@ -119,35 +147,92 @@ def _settle_voted(
     settle_labels(ctx, state["step"], state["round"], rulings, ballot, verdict, panel)
 
 
-def _deliver(
+def _settle_open(
     ctx: RunContext,
     state: RunState,
     ballot: Ballot,
     verdict: Verdict,
     panel: Panel,
     kept: int,
-) -> None:
+) -> list[Consensus]:
     limit = ctx.config.critic.set_apart_below
     voted = distinct_voters(ballot) > 0
-    rulings = []
+    ruled = []
     for row, item in enumerate(ballot.item_ids):
         p = float(verdict.p_correct[row])
         if not voted[row] and not kept:
-            rulings.append(Ruling(item, "set_apart", "no vote and no student"))
+            ruled.append(Ruling(item, "set_apart", "no vote and no student"))
         elif p >= limit:
-            rulings.append(Ruling(item, "accept", f"p_correct {p:.3f}"))
+            ruled.append(Ruling(item, "accept", f"p_correct {p:.3f}"))
         else:
-            rulings.append(Ruling(item, "set_apart", f"p_correct {p:.3f} < {limit:g}"))
-    last = settle_labels(
+            ruled.append(Ruling(item, "set_apart", f"p_correct {p:.3f} < {limit:g}"))
+    return settle_labels(
         ctx,
         state["step"],
         state["round"],
-        rulings,
+        ruled,
         ballot,
         verdict,
         panel,
         student_speaks=kept > 0,
     )
+
+
+def _last_questions(
+    ctx: RunContext, state: RunState, panel: Panel, fit: RoundFit | None
+) -> list[Ask]:
+    """What the last audit has still to ask; nothing once an attempt has brought no answer."""
+    items = last_audit(ctx)
+    if items is None:
+        items = [] if time_is_up(ctx, state) else draw_last_audit(ctx, state, panel, fit)
+    elif not any(report["answered"] for report in state["reports"]):
+        return []
+    return questions_left(ctx, items)
+
+
+def _settle_proven(
+    ctx: RunContext, state: RunState, panel: Panel, fit: RoundFit | None, open_items: list[str]
+) -> list[Consensus]:
+    """Accept what the last audit has proven, and set the rest apart."""
+    finished = finished_labels(ctx, state, panel, fit, last_audit(ctx) or [])
+    proven = judge_labels(ctx, finished, panel)
+    shown = proof(ctx, finished, panel, proven)
+    ctx.ledger.log.decide(
+        Decision(state["step"], state["round"], "critic", "guarantee", shown, proven.why_not)
+    )
+    settled = settle_labels(
+        ctx,
+        state["step"],
+        state["round"],
+        rulings(ctx, finished, panel, proven),
+        finished.ballot,
+        finished.delivered,
+        panel,
+        student_speaks=fit is not None,
+    )
+    tested = set(finished.ballot.item_ids)
+    if proven.threshold is None:
+        rest = [item for item in open_items if item not in tested]
+        ballot, verdict = _weigh(ctx, rest, panel, fit)
+        return settled + _settle_open(ctx, state, ballot, verdict, panel, int(fit is not None))
+    untested = sorted({*open_items, *unanswered_audits(ctx, state["audited"])} - tested)
+    ballot, verdict = _weigh(ctx, untested, panel, fit)
+    why = "no last audit could test it"
+    return settled + settle_labels(
+        ctx,
+        state["step"],
+        state["round"],
+        [Ruling(item, "set_apart", why) for item in untested],
+        ballot,
+        verdict,
+        panel,
+        student_speaks=fit is not None,
+    )
+
+
+def _deliver(
+    ctx: RunContext, state: RunState, kept: int, panel: Panel, last: list[Consensus]
+) -> None:
     counts: dict[str, int] = defaultdict(int)
     for consensus in last:
         counts[consensus.source if consensus.outcome == "accept" else "set_apart"] += 1

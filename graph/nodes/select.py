@@ -15,14 +15,18 @@ from ...agents.annotators.embedded import class_similarity, label_directions, po
 from ...agents.ensemble import first_asks, next_voter, reference
 from ...agents.selector import SEARCH, Mix, PoolView, fill_batch, mix_by_rule
 from ...agents.selector_agent import Choice, choose_mix
+from ...tools.aggregation import crowdlab
+from ...tools.consistency import active_lab
 from ...tools.errors import BudgetExceeded
 from ...tools.ledger import Decision
 from ..briefing import class_counts, findings, student_summary
 from ..checks import flagged_labels
 from ..context import RunContext
 from ..labelled import labelled_items
+from ..roster import roster, spare
 from ..rounds import RoundFit
 from ..state import RunState
+from ..whom import first_of
 
 _BLOCK = 16_384
 """Rows whose similarities are taken at a time: a centred copy of a large pool would be large."""
@@ -65,10 +69,14 @@ def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
                 avoid=choice.avoid,
             )
         )
-        rechecks = flagged_first(ctx, fit, math.floor(ctx.config.critic.recheck_share * size))
+        most = 0 if action else math.floor(ctx.config.critic.recheck_share * size)
+        chosen, rechecks = new_or_again(ctx, fit, chosen, most)
     audit, audited = next_audits(ctx, state["audited"], round_, size)
     rechecks = [item for item in rechecks if item not in {*chosen, *audit}]
-    asks = first_asks(ctx.voters, chosen, audit, lead=lead)
+    members = roster(ctx)
+    routed = first_of(ctx, chosen, members, audited=state["audited"], fit=fit, lead=lead)
+    asks = first_asks(members.voters, chosen, audit, lead=lead, routed=routed)
+    spare(ctx, state["step"], round_, dict.fromkeys(sorted(members.dropped), audit))
     people = set(ctx.people)
     ctx.ledger.log.decide(
         Decision(
@@ -192,31 +200,82 @@ def next_audits(ctx: RunContext, audited: int, round_: int, size: int) -> tuple[
     return ctx.ids(rows), audited + len(rows)
 
 
-def flagged_first(ctx: RunContext, fit: RoundFit | None, n: int) -> list[str]:
-    """Accepted labels that fail a check, the most doubtful first, at most ``n``."""
-    return _open_ones(ctx, flagged_labels(ctx, fit), n) if fit is not None else []
+def new_or_again(
+    ctx: RunContext, fit: RoundFit | None, chosen: list[str], most: int
+) -> tuple[list[str], list[str]]:
+    """Let labels that are worth asking about again take the place of new items.
+
+    ActiveLab (Goh and Mueller, 2023) scores both on one scale, the lowest first: the least sure
+    label takes the place of the surest new item as long as it scores lower. Only labels that can
+    move compete: those that a check has flagged and those less probable than is accepted at once,
+    with somebody left to be asked.
+
+    Args:
+        ctx: The run.
+        fit: The last student; without one nothing is asked again.
+        chosen: New items, which keep their order.
+        most: Most labels that are asked again.
+
+    Returns:
+        The new items that stay, and the labels that are asked again, the least sure first.
+    """
+    if fit is None or not most:
+        return chosen, []
+    doubted = set(flagged_labels(ctx, fit))
+    limit = ctx.config.critic.accept_at
+    movable = [
+        item for item, probability in _accepted(ctx) if item in doubted or probability < limit
+    ]
+    movable = _open_ones(ctx, movable, len(movable))
+    scores = asking_scores(ctx, fit, [*movable, *chosen])
+    again = sorted(movable, key=lambda item: (scores[item], item))[:most]
+    surest = sorted(chosen, key=lambda item: (-scores[item], item))
+    pairs = zip(again, surest, strict=False)
+    taken = [(old, new) for old, new in pairs if scores[old] < scores[new]]
+    gone = {new for _, new in taken}
+    return [item for item in chosen if item not in gone], [old for old, _ in taken]
+
+
+def asking_scores(ctx: RunContext, fit: RoundFit, items: list[str]) -> dict[str, float]:
+    """ActiveLab score of items with and without votes; the lowest is to be asked about first.
+
+    How far annotators and student agree is learned on all labelled items.
+    """
+    known = {item: None for item, _ in _accepted(ctx)}
+    ids = list(dict.fromkeys([*known, *items]))
+    proba = ctx.student_view(ids, fit)
+    if proba is None:
+        return {}
+    votes = ctx.ballot(ids).votes
+    scores = active_lab(votes, crowdlab(votes, proba))
+    return {item: float(score) for item, score in zip(ids, scores, strict=True)}
 
 
 def doubtful_labels(ctx: RunContext, n: int) -> list[str]:
     """Accepted labels of no trusted annotator, the least probable first, at most ``n``."""
+    return _open_ones(ctx, [i for _, i in sorted((p, i) for i, p in _accepted(ctx))], n)
+
+
+def _accepted(ctx: RunContext) -> list[tuple[str, float]]:
+    """Real items with an accepted label of no trusted annotator, and how probable it is."""
     synthetic = ctx.pool.origins()
-    open_to_doubt = [
-        (consensus.p_correct or 0.0, item)
+    return [
+        (item, consensus.p_correct or 0.0)
         for item, consensus in labelled_items(ctx).items()
         if consensus.outcome == "accept"
         and not consensus.evidence["gold"]
         and not synthetic[ctx.pool.index(item)]
     ]
-    return _open_ones(ctx, [item for _, item in sorted(open_to_doubt)], n)
 
 
 def _open_ones(ctx: RunContext, items: Iterable[str], n: int) -> list[str]:
     """The first ``n`` that somebody is left to be asked about; no check can move the others."""
     ballot = ctx.ballot(list(items))
     attempts = ctx.config.critic.attempts
+    gone = roster(ctx).dropped
     still_open = (
         item
         for row, item in enumerate(ballot.item_ids)
-        if next_voter(ctx.voters, ballot, row, out_of_reach=[], attempts=attempts)
+        if next_voter(ctx.voters, ballot, row, out_of_reach=gone, attempts=attempts)
     )
     return list(islice(still_open, n))

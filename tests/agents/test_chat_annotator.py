@@ -302,11 +302,9 @@ def test_a_lost_connection_goes_on_counting(server, ledger, build):
 
 
 def label_order(request: dict[str, Any]) -> list[str]:
-    system = request["messages"][0]["content"]
+    said = "\n".join(message["content"] for message in request["messages"])
     return [
-        line[3:-1]
-        for line in system.splitlines()
-        if re.fullmatch(r'- "(spam|ham|news|bill)"', line)
+        line[3:-1] for line in said.splitlines() if re.fullmatch(r'- "(spam|ham|news|bill)"', line)
     ]
 
 

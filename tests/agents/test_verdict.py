@@ -11,7 +11,6 @@ from labelwright.agents.ballot import Ballot
 from labelwright.agents.panel import Panel, learn_panel, posterior_of
 from labelwright.agents.verdict import accuracy_after_vote, gold_labels, weigh
 from labelwright.tools.aggregation import NO_VOTE
-from labelwright.tools.calibration import Calibration, apply_calibration
 
 NAMES = ("cheap", "strong", "expert", "judge")
 
@@ -22,7 +21,7 @@ def ballot(votes):
     return Ballot(ids, NAMES, matrix, (matrix >= 0).astype(np.int64))
 
 
-def panel(*, gold=(), ceiling=1.0, calibrations=None):
+def panel(*, gold=(), ceiling=1.0):
     return Panel(
         reference="judge",
         gold=tuple(gold),
@@ -31,21 +30,34 @@ def panel(*, gold=(), ceiling=1.0, calibrations=None):
         audited=np.full(4, 60),
         student_weight=1.0,
         ceiling=ceiling,
-        calibrations=calibrations or {},
     )
 
 
 STUDENT = np.asarray([[0.9, 0.05, 0.05]])
-CHEAP, STRONG, BOTH, NOBODY = (
-    (True, False, False, False),
-    (False, True, False, False),
-    (True, True, False, False),
-    (False, False, False, False),
-)
 
 
-def platt(slope, shift):
-    return Calibration("platt", 60, (), (slope, shift))
+def audit(n, seed=0):
+    """Votes of everybody on n items; the judge is right, the others less and less often."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 3, n)
+    others = [
+        np.where(rng.random(n) < right, truth, (truth + 1) % 3) for right in (0.55, 0.75, 0.9)
+    ]
+    return ballot(np.stack([*others, truth], 1))
+
+
+def learned_from(votes, *, gold=("judge",), student=None):
+    return learn_panel(
+        votes,
+        student,
+        reference="judge",
+        gold=gold,
+        classes=3,
+        prior_accuracy=0.7,
+        prior_strength=10.0,
+        strongest_accuracy=0.85,
+        student_weight=0.5,
+    )
 
 
 # -- trusted votes --
@@ -103,42 +115,100 @@ def test_the_label_is_the_likeliest():
     assert not verdict.calibrated.any()
 
 
-def test_a_calibration_is_for_the_voters_that_it_was_fitted_on():
-    calibrations = {CHEAP: platt(0.5, -1.0), BOTH: platt(0.5, -0.5)}
-    votes = ballot([[0, -1, -1, -1], [-1, 0, -1, -1], [1, 1, -1, -1], [-1, -1, -1, -1]])
-    raw = weigh(votes, panel(), None, classes=3)
-    verdict = weigh(votes, panel(gold=["judge"], calibrations=calibrations), None, classes=3)
-    for row, pattern in enumerate((CHEAP, STRONG, BOTH, NOBODY)):
-        calibration = calibrations.get(pattern)
-        p = raw.p_correct[[row]]
-        expected = p if calibration is None else apply_calibration(calibration, p)
-        assert verdict.p_correct[row] == pytest.approx(expected[0])
-        assert verdict.calibrated[row] == (calibration is not None)
-    assert abs(verdict.p_correct - raw.p_correct)[[0, 2]].min() > 0.05  # it does change them
-    assert verdict.label.tolist() == raw.label.tolist()
-    assert verdict.posterior == pytest.approx(raw.posterior)
+def test_calibrated_is_said_only_with_trust_and_audits_enough():
+    votes = ballot([[0, -1, -1, -1], [0, 1, -1, -1], [-1, -1, -1, -1]])
+    for n, gold, expected in (
+        (120, ("judge",), [True, True, False]),  # nothing is known of an item without a vote
+        (120, (), [False] * 3),
+        (40, ("judge",), [False] * 3),
+    ):
+        verdict = weigh(votes, learned_from(audit(n), gold=gold), None, classes=3)
+        assert verdict.calibrated.tolist() == expected
 
 
-def test_calibrated_is_said_only_with_trust():
-    calibrations = {CHEAP: platt(0.5, 0.3)}
-    votes = ballot([[0, -1, -1, -1]])
-    trusted, untrusted = (
-        weigh(votes, panel(gold=gold, calibrations=calibrations), None, classes=3)
-        for gold in (["judge"], [])
+def test_a_student_alone_can_be_calibrated():
+    seen = audit(200)
+    student = (
+        np.eye(3)[seen.votes[:, 1]] * 0.97 + 0.01
+    )  # claims 0.98, and is right 75 % of the time
+    learned = learned_from(seen, student=student)
+    verdict = weigh(ballot([[-1] * 4]), learned, student[:1], classes=3)
+    assert verdict.calibrated.tolist() == [True]
+    assert verdict.p_correct[0] == pytest.approx(0.75, abs=0.08)
+
+
+def test_with_the_reference_among_the_voters_there_is_no_calibration():
+    learned = learned_from(audit(120), gold=())
+    verdict = weigh(ballot([[0, -1, -1, 1]]), learned, None, classes=3)
+    expected = posterior_of(np.asarray([[0, -1, -1, 1]]), learned, 3, None)
+    assert verdict.posterior == pytest.approx(expected)
+    assert verdict.p_correct[0] == pytest.approx(min(expected.max(), 0.85))
+
+
+def test_an_audited_item_is_judged_without_its_own_label():
+    """Labels drawn by lot can be learned by heart, and no audit must pass for knowledge."""
+    rng = np.random.default_rng(7)
+    classes, n = 20, 60
+    votes = rng.integers(0, classes, (n, 4))
+    lot = ballot(votes)
+    learned = learn_panel(
+        lot,
+        None,
+        reference="judge",
+        gold=["judge"],
+        classes=classes,
+        prior_accuracy=0.7,
+        prior_strength=10.0,
+        strongest_accuracy=0.85,
+        student_weight=0.5,
     )
-    # The figure is the same; what it may be called is not.
-    assert trusted.p_correct.tolist() == untrusted.p_correct.tolist()
-    assert (trusted.calibrated.tolist(), untrusted.calibrated.tolist()) == ([True], [False])
+    hidden = votes.copy()
+    hidden[:, 3] = -1
+    same = Ballot(lot.item_ids, NAMES, hidden, (hidden >= 0).astype(np.int64))
+    others = Ballot(tuple(f"x{k}" for k in range(n)), NAMES, hidden, same.answers)
+    own, by_heart = (weigh(b, learned, None, classes=classes) for b in (same, others))
+    of_truth = np.arange(n), votes[:, 3]
+    assert own.posterior[of_truth].mean() < by_heart.posterior[of_truth].mean()
+    assert (own.label == votes[:, 3]).mean() < 0.2
+
+
+def test_stated_confidence_counts_as_far_as_the_audit_shows():
+    rng = np.random.default_rng(8)
+    n = 400
+    seen = audit(n)
+    right = seen.votes[:, 1] == seen.votes[:, 3]
+    votes = np.full((n, 4), -1)
+    votes[:, 1], votes[:, 3] = seen.votes[:, 1], seen.votes[:, 3]
+    confidence = np.full((n, 4), np.nan)
+    found = {}
+    for name, stated in (
+        ("telling", np.where(right, 0.9, 0.8) + rng.normal(0, 0.03, n)),
+        ("idle", rng.uniform(0.7, 1, n)),
+    ):
+        confidence[:, 1] = stated
+        told = Ballot(seen.item_ids, NAMES, votes, seen.answers, None, confidence.copy())
+        learned = learned_from(told)
+        asked = np.asarray([[-1, 1, -1, -1]] * 2)
+        claims = np.full((2, 4), np.nan)
+        claims[:, 1] = [0.75, 0.95]
+        pair = Ballot(("a", "b"), NAMES, asked, np.ones((2, 4), np.int64), None, claims)
+        low, high = weigh(pair, learned, None, classes=3).p_correct
+        found[name] = high - low
+    assert found["telling"] > 0.2
+    assert abs(found["idle"]) < 0.05
 
 
 def test_nothing_is_surer_than_an_untrusted_reference():
     certain = np.asarray([[1.0, 0.0, 0.0]] * 3)
     votes = ballot([[-1, -1, -1, -1], [0, 0, 0, 0], [0, -1, -1, -1]])
-    calibrations = {CHEAP: platt(1.0, 9.0)}  # made out to be surer still
-    verdict = weigh(votes, panel(ceiling=0.85, calibrations=calibrations), certain, classes=3)
+    verdict = weigh(votes, panel(ceiling=0.85), certain, classes=3)
     assert verdict.p_correct[0] == pytest.approx(0.85, abs=1e-4)
     assert verdict.p_correct[1:].tolist() == [0.85, 0.85]
     assert verdict.posterior[1, 0] > 0.85
+    # Nor is it where everybody has always agreed with it.
+    agreed = ballot(np.repeat(np.arange(300)[:, None] % 3, 4, axis=1))
+    verdict = weigh(ballot([[0, 0, 0, -1]]), learned_from(agreed, gold=()), None, classes=3)
+    assert verdict.p_correct.tolist() == [0.85]
 
 
 def test_an_audit_teaches_probabilities_that_hold_on_other_items():

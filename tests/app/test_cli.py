@@ -13,7 +13,7 @@ from labelwright.app.exit_codes import ExitCode
 from labelwright.tools import errors
 
 HEAVY = ("langgraph", "langchain_core", "langchain_openai", "chromadb", "sklearn", "onnxruntime")
-COMMANDS = ("init", "plan", "run", "resume", "status", "stop", "export", "doctor", "demo")
+COMMANDS = ("init", "plan", "run", "resume", "status", "stop", "export", "replay", "doctor", "demo")
 
 
 def test_help_names_every_command_and_every_exit_code(cli: Callable[..., Any]) -> None:

@@ -3,8 +3,9 @@
     python tests/benchmarks/real_runs.py --data DIR [--sets a,b] [--seeds 5] [--work DIR]
 
 For each set and seed: the run as configured; the same run with random selection and no more money;
-and the cheapest annotator on every text that the same money pays for, with a student on its labels
-for the rest. Accuracy is against gold and over all texts (a text without a label is wrong).
+the cheapest annotator on every text that the same money pays for, with a student on its labels
+for the rest; and, where answers of models are recorded, the run with a trusted person (the gold
+label, at PERSON_USD) who answers the audits and whatever else is worth that price. Accuracy is against gold and over all texts (a text without a label is wrong).
 The last line is one JSON object.
 """
 
@@ -43,6 +44,8 @@ RECORDED: dict[str, list[tuple[str, int]]] = {
     "tc_policy_en": [("gemini-1.5-flash", 12), ("deepseek-chat", 12), ("o3-2025-04-16", 400)],
     "babe_bias": [("zephyr@zero-shot", 12), ("gpt_3_5@4-shot", 12), ("gpt_4@zero-shot", 12)],
 }
+PERSON_USD = 0.10
+"""What a label by the trusted person costs, and so by default what a wrong label costs."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "tc_policy_en": {"budget": {"usd": 3}},
     "babe_bias": {"budget": {"usd": 6}},
@@ -83,6 +86,22 @@ def configure(data: Path, name: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         **SETTINGS[name],
     }
+
+
+def with_person(raw: dict[str, Any]) -> dict[str, Any]:
+    """The same configuration with a trusted person, and money for the audits by it."""
+    votes = raw["annotators"][0]["path"]
+    person = {
+        "kind": "recorded",
+        "name": "person",
+        "column": "gold",
+        "path": votes,
+        "tier": len(raw["annotators"]) + 1,
+        "trusted": True,
+        "price": {"per_label": PERSON_USD},
+    }
+    budget = {"usd": raw["budget"]["usd"] + 150 * PERSON_USD}
+    return {**raw, "annotators": [*raw["annotators"], person], "budget": budget}
 
 
 def figures(summary: dict[str, Any], seconds: float) -> dict[str, float | str]:
@@ -198,7 +217,9 @@ def main() -> None:
     results: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for name in arguments.sets.split(","):
         pool: Path | None = None
-        table = results.setdefault(name, {"run": [], "random": [], "cheapest": []})
+        table = results.setdefault(
+            name, {"run": [], "random": [], "cheapest": [], "with a person": []}
+        )
         for seed in range(arguments.seeds):
             raw = configure(arguments.data, name, seed)
             config = parse_config(raw, folder=work)
@@ -215,6 +236,9 @@ def main() -> None:
                     raw, work, f"{name}-{seed}-cheapest", pool, max(ours["usd"], 0.0), seed
                 )
             )
+            if RECORDED.get(name):
+                audited = parse_config(with_person(raw), folder=work)
+                table["with a person"].append(one_run(audited, work, f"{name}-{seed}-person", pool))
             show(name, table)
         for annotator, figure in alone(config, pool or work).items():
             usd, right = figure["usd"], figure["labels_of_all"]

@@ -184,7 +184,7 @@ def test_a_higher_cap_takes_a_run_up_that_a_cap_had_finished(corpus, capped, tmp
     assert (kinds[0], kinds.count("deliver")) == ("stop_check", 1)
     batches = [d.round for d in after if d.kind == "batch"]
     assert batches == list(range(rounds[-1] + 1, rounds[-1] + 1 + len(batches)))
-    assert len(batches) > 1
+    assert batches
     numbers = [number for number, _, _ in closed]
     assert numbers[: len(rounds)] == rounds
     assert numbers == sorted({*numbers})

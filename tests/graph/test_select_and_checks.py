@@ -8,10 +8,16 @@ import pytest
 from langgraph.runtime import Runtime
 
 from labelwright.agents.selector import error_auroc
-from labelwright.graph.checks import usable
+from labelwright.graph.checks import flagged_labels, usable
 from labelwright.graph.labelled import training_set
 from labelwright.graph.nodes import select as selecting
-from labelwright.graph.nodes.select import doubtful_labels, flagged_first, pool_view, similarities
+from labelwright.graph.nodes.select import (
+    asking_scores,
+    doubtful_labels,
+    new_or_again,
+    pool_view,
+    similarities,
+)
 from labelwright.graph.nodes.train import _metrics, train
 from labelwright.graph.rounds import RoundFit
 from labelwright.graph.session import create_run, open_run
@@ -50,10 +56,11 @@ def accept(ctx, labels, p_correct=None):
     )
 
 
-def vote(ctx, items, annotators):
+def vote(ctx, items, annotators, labels=None):
     for name in annotators:
         call = Call(f"{name} {items}", "annotator", name, "recorded", "label", 1, tuple(items), "h")
-        votes = [Vote(item, name, "billing", None, "h", 0, "label", 1) for item in items]
+        said = labels or dict.fromkeys(items, "billing")
+        votes = [Vote(item, name, said[item], None, "h", 0, "label", 1) for item in items]
         ctx.ledger.record(call, Settlement("answered"), votes)
 
 
@@ -75,19 +82,59 @@ def fitted(ctx, labels, wrong=()):
     return RoundFit(student, tuple(labels), classes, proba)
 
 
+def seer(ctx, sure):
+    """A student that is as sure as is said of its first label."""
+    rows = {tuple(ctx.pool.vectors()[ctx.pool.index(i)].tolist()): p for i, p in sure.items()}
+
+    def predict_proba(vectors, _):
+        first = np.asarray([rows.get(tuple(v), 0.5) for v in vectors.tolist()], np.float32)
+        rest = np.repeat((1 - first[:, None]) / 3, 3, axis=1)
+        return np.concatenate([first[:, None], rest], axis=1)
+
+    return SimpleNamespace(tfidf=None, predict_proba=predict_proba)
+
+
 # -- labels that are checked again --
 
 
-def test_a_flagged_label_that_everybody_has_judged_takes_no_slot(ctx, corpus):
+def test_a_label_worth_asking_about_again_takes_the_place_of_a_new_item(ctx, corpus):
     labels = dict(list(corpus.gold.items())[:40])
     accept(ctx, labels)
-    fit = fitted(ctx, labels, wrong=(wrong := list(labels)[:6]))
-    flagged = flagged_first(ctx, fit, 40)
-    assert set(wrong) <= set(flagged)
-    vote(ctx, flagged[:3], PANEL)
-    vote(ctx, flagged[3:], PANEL[:1])
-    assert flagged_first(ctx, fit, 40) == flagged[3:]
-    assert flagged_first(ctx, fit, 2) == flagged[3:5]
+    fit = fitted(ctx, labels, wrong=list(labels)[:6])
+    # All new items look alike; two of them are known well enough.
+    new = list(corpus.gold)[40:50]
+    sure = dict.fromkeys(new, 0.4) | {new[3]: 0.9, new[7]: 0.99}
+    fit = replace(fit, student=seer(ctx, sure))
+    vote(ctx, list(labels), PANEL[:1], labels)
+    vote(ctx, list(labels)[10:20], PANEL[1:2], labels)
+    kept, again = new_or_again(ctx, fit, new, 40)
+    assert set(again) <= set(flagged_labels(ctx, fit))
+    assert kept == [item for item in new if item in kept]
+    assert len(kept) + len(again) == len(new)
+    assert again
+    assert new[7] not in kept
+    scores = asking_scores(ctx, fit, [*again, *new])
+    gone = set(new) - set(kept)
+    assert max(scores[item] for item in again) < min(scores[item] for item in gone)
+    # The surest new items go, and no more than is allowed.
+    kept, again = new_or_again(ctx, fit, new, 1)
+    assert (again, set(new) - set(kept)) == ([min(again, key=scores.get)], {new[7]})
+    assert new_or_again(ctx, fit, new, 0) == (new, [])
+    assert new_or_again(ctx, None, new, 9) == (new, [])
+
+
+def test_a_label_that_everybody_has_judged_takes_no_place(ctx, corpus):
+    labels = dict(list(corpus.gold.items())[:40])
+    accept(ctx, labels)
+    new = list(corpus.gold)[40:50]
+    wrong = list(labels)[:6]
+    student = seer(ctx, dict.fromkeys(new, 0.99))
+    fit = replace(fitted(ctx, labels, wrong), student=student)
+    vote(ctx, list(labels), PANEL[:1], labels)
+    vote(ctx, [*wrong[:3], *list(labels)[10:20]], PANEL[1:], labels)
+    _, again = new_or_again(ctx, fit, new, 40)
+    assert again
+    assert not set(again) & set(wrong[:3])
 
 
 def test_a_doubtful_label_that_everybody_has_judged_is_not_checked_again(ctx, corpus):

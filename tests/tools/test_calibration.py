@@ -16,19 +16,84 @@ def overconfident(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     return scores, rng.random(n) < 1 / (1 + np.exp(-logit / 3))
 
 
-@pytest.mark.parametrize(("n", "kind"), [(50, "platt"), (499, "platt"), (500, "isotonic")])
-def test_the_method_follows_the_number_of_audits(n, kind):
+@pytest.mark.parametrize(("n", "isotonic"), [(50, False), (499, False), (500, True)])
+def test_the_method_follows_the_number_of_audits(n, isotonic):
     calibration = fit_calibration(*overconfident(0, n))
     assert calibration is not None
-    assert calibration.kind == kind
+    assert bool(calibration.knots) == isotonic
     assert calibration.n == n
 
 
-def test_too_few_audits_or_one_outcome_give_no_calibration():
-    scores, right = overconfident(0, 49)
-    assert fit_calibration(scores, right) is None
-    assert fit_calibration(np.full(900, 0.9), np.ones(900, dtype=bool)) is None
-    assert fit_calibration(np.full(900, 0.9), np.zeros(900, dtype=bool)) is None
+def test_too_few_audits_give_no_calibration():
+    assert fit_calibration(*overconfident(0, 49)) is None
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_one_outcome_alone_moves_the_scores_towards_it_and_not_to_the_end(right):
+    scores = np.full(900, 0.9)
+    calibration = fit_calibration(scores, np.full(900, right))
+    assert calibration is not None
+    (found,) = apply_calibration(calibration, scores[:1])
+    assert 0.9 < found < 1 if right else 0 < found < 0.5
+
+
+def test_few_audits_that_agree_with_the_scores_change_nothing():
+    scores = np.repeat([0.6, 0.9], 40)
+    right = np.r_[np.arange(40) < 24, np.arange(40) < 36]
+    calibration = fit_calibration(scores, right)
+    assert calibration is not None
+    np.testing.assert_allclose(apply_calibration(calibration, scores), scores, atol=1e-4)
+
+
+def test_a_feature_counts_as_far_as_the_audit_shows():
+    rng = np.random.default_rng(5)
+    n = 4_000
+    telling, idle = rng.normal(size=n), rng.normal(size=n)
+    right = rng.random(n) < 1 / (1 + np.exp(-1 - telling))
+    scores = np.full(n, 0.73)
+    few, many = (
+        fit_calibration(scores[:k], right[:k], np.column_stack([telling, idle])[:k])
+        for k in (60, 490)
+    )
+    assert few is not None
+    assert many is not None
+    assert 0 < few.features[0][2] < many.features[0][2] < 1
+    assert abs(many.features[1][2]) < 0.15
+    high, low = apply_calibration(many, scores[:2], np.asarray([[1.0, 0.0], [-1.0, 0.0]]))
+    assert low < 0.73 < high
+
+
+def test_an_unknown_feature_is_an_average_one():
+    rng = np.random.default_rng(6)
+    features = rng.normal(3, 2, size=(300, 1))
+    scores = rng.uniform(0.3, 0.9, 300)
+    right = rng.random(300) < scores
+    calibration = fit_calibration(scores, right, features)
+    assert calibration is not None
+    mean = calibration.features[0][0]
+    unknown = apply_calibration(calibration, scores, np.full((300, 1), np.nan))
+    average = apply_calibration(calibration, scores, np.full((300, 1), mean))
+    np.testing.assert_array_equal(unknown, average)
+    nothing = fit_calibration(scores, right, np.full((300, 1), np.nan))
+    assert nothing is not None
+    plain = fit_calibration(scores, right)
+    assert plain is not None
+    np.testing.assert_allclose(
+        apply_calibration(nothing, scores, np.full((300, 1), np.nan)),
+        apply_calibration(plain, scores),
+    )
+
+
+def test_a_group_that_is_worse_is_believed_less():
+    scores = np.full(400, 0.8)
+    groups = np.arange(400) % 2
+    right = np.where(groups == 0, np.arange(400) % 20 != 0, np.arange(400) % 20 < 12)
+    calibration = fit_calibration(scores, right, None, groups, 3)
+    assert calibration is not None
+    better, worse, unseen = apply_calibration(
+        calibration, np.full(3, 0.8), groups=np.asarray([0, 1, 2])
+    )
+    assert worse < unseen < better
 
 
 @pytest.mark.parametrize("n", [400, 4000])
@@ -62,19 +127,18 @@ def test_scores_that_rank_backwards_fall_back_to_the_base_rate():
     np.testing.assert_allclose(apply_calibration(calibration, scores), 0.5, atol=0.01)
 
 
-def test_platt_equals_logistic_regression_on_its_smoothed_targets():
-    scores, right = overconfident(3, 300)
+def test_a_large_audit_brings_the_fit_to_logistic_regression():
+    scores, right = overconfident(3, 499)
+    times = 8  # the prior counts for an eighth: every item is given so often
+    many = np.tile(scores, times), np.tile(right, times)
     calibration = fit_calibration(scores, right)
     logit = np.log(scores / (1 - scores))[:, None]
-    positives, negatives = right.sum(), (~right).sum()
-    target = np.where(right, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    reference = LogisticRegression(C=1e8, tol=1e-8).fit(
-        np.vstack([logit, logit]), np.repeat([1, 0], 300), np.concatenate([target, 1 - target])
-    )
+    reference = LogisticRegression(C=1e8, tol=1e-8).fit(logit, right)
     assert calibration is not None
-    slope, intercept = calibration.values
-    assert slope == pytest.approx(reference.coef_[0, 0], abs=1e-3)
-    assert intercept == pytest.approx(reference.intercept_[0], abs=1e-3)
+    shrunk = fit_calibration(*many)
+    assert shrunk is not None
+    distances = [abs(c.slope - reference.coef_[0, 0]) for c in (calibration, shrunk)]
+    assert distances[1] < distances[0] / 4
 
 
 def test_isotonic_equals_sklearn():
@@ -85,9 +149,8 @@ def test_isotonic_equals_sklearn():
     reference = IsotonicRegression(y_min=1 / 802, y_max=801 / 802, out_of_bounds="clip")
     reference.fit(scores, right)
     assert calibration is not None
-    grid = np.linspace(0, 1, 77)
     np.testing.assert_allclose(
-        apply_calibration(calibration, grid), reference.predict(grid), atol=2e-3
+        apply_calibration(calibration, scores), reference.predict(scores), atol=2e-3
     )
 
 

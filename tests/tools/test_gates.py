@@ -54,7 +54,7 @@ def test_a_run_that_is_really_done_is_not_held_back():
 @pytest.mark.parametrize(
     ("changes", "name", "action"),
     [
-        ({"rounds": 3}, "rounds", None),
+        ({"rounds": 1}, "rounds", None),
         ({"label_counts": np.array([30, 30, 30])}, "labels", None),
         ({"label_counts": np.array([150, 60, 4])}, "classes", "search"),
         ({"label_counts": np.array([150, 60, 4]), "tried": ["search"]}, "classes", "generate"),
@@ -62,7 +62,7 @@ def test_a_run_that_is_really_done_is_not_held_back():
         ({"audit_errors": 14, "tried": ["relabel"]}, "label_noise", "escalate"),
         ({"audit_errors": 40}, "label_noise", "escalate"),
         ({"strategies": ["margin"] * 9}, "monoculture", "other_strategy"),
-        ({"streak": 1}, "monoculture", "other_strategy"),
+        ({"strategies": ["search"], "streak": 1}, "monoculture", "other_strategy"),
     ],
 )
 def test_one_thing_missing_holds_the_stop_back_and_names_the_action(changes, name, action):
@@ -128,8 +128,11 @@ def test_the_noise_gate_is_monotone_in_errors(errors, more, audited):
         assert label_noise(CONFIG, errors, audited).passed
 
 
-def test_the_other_strategy_must_come_after_the_streak_began():
+def test_what_follows_the_student_is_confirmed_by_what_does_not():
     assert not monoculture(["typiclust", "margin", "margin"], 2).passed
+    assert monoculture(["margin", "random"], 1).passed
+    assert monoculture(["random"] * 9, 3).passed
+    assert monoculture(["margin", "entropy"], 2).passed
     assert monoculture(["margin", "margin", "typiclust"], 2).passed
     assert not monoculture([], 0).passed
 
@@ -150,7 +153,12 @@ def test_the_gold_gate_holds_back_while_a_label_pays():
     n = np.arange(50, 1050, 50)
     accuracy = 0.92 - 1.5 * n**-0.6
     pays = 1.5 * 0.6 * 1000**-1.6 * 1000 * USD
-    assert not gold(n.tolist(), accuracy, 300, 1000 * USD, round(pays * 0.9)).passed
+    holds = gold(n.tolist(), accuracy, 300, 1000 * USD, round(pays * 0.9))
+    assert blocking([holds]) == [holds]
+    assert holds.action is None
+    had = gold(n.tolist(), accuracy, 300, 1000 * USD, round(pays * 0.9), held=True)
+    assert blocking([had]) == []
+    assert "had its round" in had.detail
     assert gold(n.tolist(), accuracy, 300, 1000 * USD, round(pays * 1.1)).passed
     assert "not judged" in gold(n.tolist(), accuracy, 299, 1000 * USD, 1).detail
     assert "cost nothing" in gold(n.tolist(), accuracy, 300, 1000 * USD, 0).detail

@@ -10,17 +10,11 @@ from pydantic import ValidationError
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
+from labelwright.tools.hindsight import checks_of, class_weights, sensitivity, simulate
 from labelwright.tools.money import to_nano
-from labelwright.tools.plateau import (
-    Check,
-    StoppingConfig,
-    check,
-    explain,
-    next_dollars,
-    sensitivity,
-    simulate,
-    value_of_accuracy,
-)
+from labelwright.tools.outlook import explain, next_dollars
+from labelwright.tools.plateau import Check, StoppingConfig, check, value_of_accuracy
+from labelwright.tools.rho import TRUST, Rho
 
 USD = 1_000_000_000
 
@@ -87,7 +81,7 @@ class TestConfig:
 
 
 class TestCheck:
-    config = StoppingConfig(window=2, patience=2, max_rounds=50)
+    config = StoppingConfig(window=2, patience=2, max_rounds=50, prior_rho=0.15)
 
     @pytest.mark.parametrize("items", [0, 1])
     def test_without_a_stop_set_nothing_is_said_and_the_run_goes_on(self, items):
@@ -99,24 +93,48 @@ class TestCheck:
         assert check(history, spending(9, 0.5), USD, StoppingConfig(max_rounds=9)).verdict == "stop"
 
     def test_by_hand(self):
-        history, money = changing(4, 1000, 10), spending(4, 0.5)
-        got = check(history, money, 100 * USD, self.config)
-        assert got.churn == pytest.approx(0.02)
-        assert got.money_window == USD
-        assert got.expected_gain == pytest.approx(0.3 * USD)
-        assert got.certificate_gain == pytest.approx(3.0 * USD, rel=0.1)
+        # 40 of 1,000 changed over two rounds of 100 labels each; the third one costs $0.50.
+        history, money = changing(4, 1000, 20), spending(4, 0.5)
+        labels = [100, 200, 300, 400]
+        got = check(history, money, 100 * USD, self.config, labels=labels)
+        assert got.churn == pytest.approx(0.04)
+        assert (got.money_window, got.money_next) == (USD, USD // 2)
+        assert got.expected_gain == pytest.approx(100 * 0.15 * 40.5 / 1001 * USD)
+        share = (400**-0.5 - 500**-0.5) / (200**-0.5 - 400**-0.5)
+        assert got.effort == (200, 400, 500)
+        assert got.next_share == pytest.approx(share)
+        assert got.next_gain == pytest.approx(got.expected_gain * share, rel=1e-6)
+        assert got.certificate_gain == pytest.approx(5.4 * USD, rel=0.1)
         assert (got.rule, got.certificate, got.streak, got.verdict) == (True, False, 1, "continue")
-        assert check(history, money, 100 * USD, self.config, 1).verdict == "propose_stop"
-        assert check(history, money, 400 * USD, self.config, 1).streak == 0
-        assert check(history, money, 20 * USD, self.config).verdict == "stop"
+        again = {"labels": labels}
+        assert check(history, money, 100 * USD, self.config, 1, **again).verdict == "propose_stop"
+        assert check(history, money, 900 * USD, self.config, 1, **again).streak == 0
+        assert check(history, money, 10 * USD, self.config, **again).verdict == "stop"
 
-    def test_before_the_first_whole_window_it_goes_on(self):
-        got = check(changing(2, 50, 0), spending(2, 99), USD, self.config, 5)
-        assert got.verdict == "continue"
-        assert got.churn is None
-        assert got.streak == 0
-        assert "needs 3 rounds" in explain(got)
+    def test_the_price_of_the_next_batch_decides_not_that_of_the_last(self):
+        history, money = changing(4, 1000, 20), spending(4, 0.5)
+        labels = {"labels": [100, 200, 300, 400]}
+        at = 100 * USD, self.config
+        assert check(history, money, *at, **labels, next_cost=USD // 10).rule is False
+        assert check(history, money, *at, **labels, next_cost=USD).rule is True
+        # A batch that costs nothing is not refused for what the last ones cost.
+        free = check(history, money, USD, self.config, **labels, next_cost=0)
+        assert (free.certificate, free.rule) == (False, False)
+
+    def test_one_round_has_no_churn_and_two_have_a_short_window(self):
+        got = check(changing(1, 50, 0), spending(1, 99), USD, self.config, 5)
+        assert (got.verdict, got.churn, got.streak) == ("continue", None, 0)
+        assert "needs two rounds" in explain(got)
         assert next_dollars(got, 1).expected_points is None
+        assert check(changing(2, 50, 0), spending(2, 99), USD, self.config).window == 1
+
+    def test_the_window_grows_where_little_changes_to_half_of_the_rounds(self):
+        little = changing(20, 1000, 4)
+        assert check(little, spending(20, 1), USD, self.config).window == 10
+        some = changing(20, 1000, 10)
+        assert check(some, spending(20, 1), USD, self.config).window == 5
+        much = changing(20, 1000, 30)
+        assert check(much, spending(20, 1), USD, self.config).window == 2
 
     def test_the_cap_wins(self):
         config = StoppingConfig(max_rounds=2)
@@ -124,10 +142,21 @@ class TestCheck:
         assert got.verdict == "stop"
         assert "cap of 2" in got.why
 
-    def test_audited_rho_takes_the_place_of_the_prior(self):
+    def test_an_audit_takes_the_place_of_the_prior(self):
         history, money = changing(4, 1000, 10), spending(4, 0.5)
-        assert check(history, money, 100 * USD, self.config, rho=0.9).rule is False
-        assert check(history, money, 100_000 * USD, self.config, rho=-0.1).rule is True
+        good, bad = Rho(0.9, 0.8, 1.0, "audit"), Rho(-0.1, -0.2, 0.0, "audit")
+        assert check(history, money, 200 * USD, self.config, rho=good).rule is False
+        assert check(history, money, 100_000 * USD, self.config, rho=bad).rule is True
+        assert "by an audit" in explain(check(history, money, USD, self.config, rho=good))
+
+    def test_the_students_confidence_is_rho_unless_one_is_configured(self):
+        history, money = changing(4, 1000, 10), spending(4, 0.5)
+        proba = np.tile([0.2, 0.8], (1000, 1))
+        sure = check(history, money, 100 * USD, StoppingConfig(window=2), proba=proba)
+        assert sure.rho == pytest.approx(TRUST * 0.6)
+        assert sure.rho_from == "confidence"
+        fixed = check(history, money, 100 * USD, self.config, proba=proba)
+        assert (fixed.rho, fixed.rho_from) == (0.15, "prior")
 
     def test_free_rounds_stop_on_churn_and_say_so(self):
         nothing_changes = changing(4, 100, 0)
@@ -139,13 +168,16 @@ class TestCheck:
         assert (moving.verdict, moving.streak) == ("continue", 0)
         large = changing(4, 10_000, 20)
         assert check(large, [5] * 4, 10**15, self.config, 1).verdict == "propose_stop"
-        assert "nothing spent to compare" in explain(got)
+        assert "nothing to pay" in explain(got)
         assert next_dollars(got, 1).expected_points is None
 
-    def test_a_small_stop_set_gives_no_certificate(self):
+    def test_a_small_stop_set_proves_nothing(self):
         money = spending(4, 0.5)
         assert check(changing(4, 5000, 0), money, 100 * USD, self.config).certificate
-        assert not check(changing(4, 50, 0), money, 100 * USD, self.config).certificate
+        small = check(changing(4, 50, 0), money, 10_000 * USD, self.config)
+        assert not small.certificate
+        # None of 50 changed: for all that is known a few of a thousand do.
+        assert not small.rule
 
     def test_class_weights_reopen_what_a_rare_class_still_moves(self):
         history = [np.zeros(1000, dtype=int) for _ in range(4)]
@@ -158,10 +190,19 @@ class TestCheck:
         assert plain.rule
         assert not weighted.rule
         assert "Class-weighted churn" in explain(weighted)
+        assert "macro-F1" in next_dollars(weighted, 1).text
+
+    def test_the_target_decides_whether_churn_is_weighted(self):
+        predictions = np.repeat([0, 1], [90, 10])
+        assert class_weights(StoppingConfig(), predictions, 2) is None
+        weights = class_weights(StoppingConfig(target="macro_f1"), predictions, 2)
+        assert weights == pytest.approx([100 / 180, 5])
 
     def test_input_that_can_not_be_a_run_is_refused(self):
         with pytest.raises(ValueError, match="2 rounds of predictions and 1 of money"):
             check(changing(2, 50, 0), [1], USD, self.config)
+        with pytest.raises(ValueError, match="and 1 of labels"):
+            check(changing(2, 50, 0), [1, 2], USD, self.config, labels=[1])
         with pytest.raises(ValueError, match=r"falls by \$1\.00"):
             check(changing(3, 50, 0), [USD, 0, 0], USD, self.config)
         with pytest.raises(ValueError, match="stop set"):
@@ -178,7 +219,7 @@ class TestCheck:
             return
         for seed in range(3):
             truth = np.random.default_rng(seed).integers(0, 3, len(history[-1]))
-            before, after = history[-1 - config.window], history[-1]
+            before, after = history[-1 - got.window], history[-1]
             moved = abs(float((before == truth).mean() - (after == truth).mean()))
             assert moved <= got.churn + 1e-12
             if got.certificate:
@@ -188,36 +229,45 @@ class TestCheck:
     @given(runs(), configs, st.integers(0, 1000 * USD))
     def test_to_dict_is_json_and_reads_back(self, run, config, value):
         got = check(*run, value, config)
-        assert Check(**json.loads(json.dumps(got.to_dict()))) == got
+        assert Check.from_dict(json.loads(json.dumps(got.to_dict()))) == got
 
 
 def test_explain_prints_the_numbers():
-    config = StoppingConfig(window=2)
-    got = check(changing(4, 1000, 10), spending(4, 0.5), 100 * USD, config, 1)
+    config = StoppingConfig(window=2, patience=2, prior_rho=0.15)
+    got = check(
+        changing(4, 1000, 20), spending(4, 0.5), 100 * USD, config, 1, labels=[100, 200, 300, 400]
+    )
     assert explain(got).splitlines() == [
-        "Round 4: propose stop, for the window cost more than its expected gain, "
+        "Round 4: propose stop, for the next batch costs more than its expected gain, "
         "2 of 2 checks in a row.",
         "Window: the last 2 rounds, $1.00 spent.",
-        "Churn d of the 1,000 stop-set items: 2.00% (95 % interval 1.23% to 3.07%).",
-        "Value A = $100.00, $1.00 for each point of accuracy. Net improvement rho = 0.15.",
-        "Expected gain: A x rho x d = $100.00 x 0.15 x 0.0200 = $0.30, less than the $1.00 spent.",
-        "At most: A x upper d = $100.00 x 0.0307 = $3.07, no less than the $1.00 spent.",
+        "Churn d of the 1,000 stop-set items: 4.00% (95 % interval 2.87% to 5.41%).",
+        "Value A = $100.00, $1.00 for each point of accuracy. Net improvement rho = 0.150 "
+        "(-0.16 to 0.46), assumed.",
+        "Expected gain of the window: A x rho x d = $100.00 x 0.150 x 0.0405 = $0.61 "
+        "(d with half a change added).",
+        "Next batch: gains fall with labels as n^-0.50, so (400^-0.50 - 500^-0.50) / "
+        "(200^-0.50 - 400^-0.50) = 0.255 of it, $0.15, less than the $0.50 it costs.",
+        "At most, for the window: A x upper d = $100.00 x 0.0541 = $5.41, no less than the $1.00 "
+        "it costs.",
     ]
 
 
-def test_next_dollars_extends_the_window_in_a_straight_line():
-    config = StoppingConfig(window=2)
-    got = check(changing(4, 1000, 10), spending(4, 0.5), 100 * USD, config)
-    expected, at_most, text = next_dollars(got, 5)
-    assert expected == pytest.approx(100 * 5 * 0.15 * 0.02)
-    assert at_most == pytest.approx(100 * 5 * got.churn_high)
-    assert text.startswith(
-        "Another $5.00 buys about 1.50 points of accuracy (worth $1.50), at most"
+def test_next_dollars_follow_the_learning_curve_and_have_a_band():
+    config = StoppingConfig(window=2, prior_rho=0.15)
+    got = check(
+        changing(4, 1000, 20), spending(4, 0.5), 100 * USD, config, labels=[100, 200, 300, 400]
     )
-    assert "straight line" in text
-    assert next_dollars(got, 1e6)[:2] == (100.0, 100.0)
-    losing = next_dollars(replace(got, rho=-0.2), 5)
-    assert losing.expected_points == pytest.approx(-2)
+    one = next_dollars(got, 0.5)
+    assert one.expected_points == pytest.approx(100 * got.next_gain / (100 * USD), rel=1e-6)
+    five = next_dollars(got, 5)
+    assert one.expected_points < five.expected_points < 10 * one.expected_points
+    assert five.low_points < five.expected_points < five.high_points <= five.at_most_points
+    assert five.at_most_points == pytest.approx(100 * 5 * got.churn_high)
+    assert five.text.startswith("Another $5.00 buys about ")
+    assert next_dollars(got, 1e6).at_most_points == 100
+    losing = next_dollars(replace(got, rho=-0.2, rho_low=-0.4, rho_high=0.0), 5)
+    assert losing.expected_points < 0
 
 
 def no_later(first: int | None, second: int | None) -> bool:
@@ -232,10 +282,19 @@ def test_dearer_accuracy_never_stops_earlier(run, config, value, more):
     assert no_later(
         simulate(history, money, value, config), simulate(history, money, value + more, config)
     )
-    stops = sensitivity(history, money, value, config)
+    stops = sensitivity(checks_of(history, money, value, config), config)
     assert no_later(stops["A/3"], stops["A"])
     assert no_later(stops["A"], stops["3A"])
     assert stops["A"] == simulate(history, money, value, config)
+
+
+@settings(deadline=None)
+@given(runs(), configs, st.integers(3, 100 * USD))
+def test_sensitivity_is_what_the_rule_says_at_other_values(run, config, value):
+    history, money = run
+    stops = sensitivity(checks_of(history, money, value, config), config)
+    # Money is whole nanodollars: a third may round to the other side of a tie.
+    assert stops["3A"] == simulate(history, money, 3 * value, config) or value < 100
 
 
 @settings(deadline=None)
@@ -248,18 +307,7 @@ def test_more_patience_never_stops_earlier(run, config, value, more):
     )
 
 
-@settings(deadline=None)
-@given(runs(), configs, st.integers(0, 100 * USD))
-def test_simulate_is_what_checking_every_round_gives(run, config, value):
-    history, money = run
-    streak, expected = 0, None
-    for end in range(1, len(history) + 1):
-        result = check(history[:end], money[:end], value, config, streak)
-        streak = result.streak
-        if result.verdict != "continue":
-            expected = end
-            break
-    assert simulate(history, money, value, config) == expected
+LABELS = list(range(40, 1040, 40))
 
 
 @cache
@@ -294,7 +342,7 @@ def test_on_real_learning_curves_the_stop_costs_little_more_than_the_best_one(by
         history, accuracy = learning_curve(seed, by_margin)
         money = spending(25, 0.4)  # 40 labels of one cent
         for usd in (20, 100, 500):
-            stop = simulate(history, money, usd * USD, config) or 25
+            stop = simulate(history, money, usd * USD, config, labels=LABELS) or 25
             cost = (1 - accuracy) * usd + np.arange(25) * 0.4
             excess.append(cost[stop - 1] / cost.min() - 1)
             to_the_end.append(cost[-1] / cost.min() - 1)
@@ -307,7 +355,8 @@ def test_on_real_learning_curves_the_stop_costs_little_more_than_the_best_one(by
 
 def test_on_a_real_learning_curve_sensitivity_brackets_the_stop():
     history, _ = learning_curve(1, False)
-    stops = sensitivity(history, spending(25, 0.4), 60 * USD, StoppingConfig())
+    made = checks_of(history, spending(25, 0.4), 60 * USD, StoppingConfig(), labels=LABELS)
+    stops = sensitivity(made, StoppingConfig())
     assert stops["A/3"] is not None
     assert stops["A"] is not None
     assert stops["A/3"] < stops["A"]

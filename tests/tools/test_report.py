@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from labelwright.tools import report
 from labelwright.tools.audit import accuracy_interval
 from labelwright.tools.gates import Gate, monoculture
+from labelwright.tools.hindsight import sensitivity
 from labelwright.tools.money import NANO
-from labelwright.tools.plateau import StoppingConfig, check, explain, next_dollars, sensitivity
+from labelwright.tools.outlook import explain, next_dollars
+from labelwright.tools.plateau import StoppingConfig, check
 from labelwright.tools.report import accuracy, percent, usd, write_report
 from labelwright.tools.report.figures import HEIGHT, WIDTH, churn, learning_curve, stop_evidence
 
@@ -28,10 +30,8 @@ def made_summary(labels=LABELS, rounds=9, window_cost=0.06, sweep=True, audit=Tr
     rng = np.random.default_rng(7)
     config = StoppingConfig(stop_set_size=400)
     value = 30 * NANO
-    history: list[np.ndarray] = []
     curve: list[dict[str, Any]] = []
-    money: list[int] = []
-    checks, streak = [], 0
+    history, money, made, checks, streak = [], [], [], [], 0
     for number in range(1, rounds + 1):
         last = history[-1] if history else rng.integers(len(labels), size=400)
         moved = rng.random(400) < 0.5 / number**2.2
@@ -39,6 +39,7 @@ def made_summary(labels=LABELS, rounds=9, window_cost=0.06, sweep=True, audit=Tr
         money.append(round(number * window_cost * NANO))
         checked = check(history, money, value, config, streak)
         streak = checked.streak
+        made.append(checked)
         checks.append(
             {
                 "value": value,
@@ -46,7 +47,7 @@ def made_summary(labels=LABELS, rounds=9, window_cost=0.06, sweep=True, audit=Tr
                 "gates": [monoculture(["margin"] * number, streak).to_dict(), GATE.to_dict()],
                 "explanation": explain(checked),
                 "next_dollar": next_dollars(checked, 1.0).text,
-                "stop_round_if": sensitivity(history, money, value, config),
+                "stop_round_if": sensitivity(made, config),
             }
         )
         share = float(moved.mean()) if number > 1 else None
@@ -202,9 +203,9 @@ def test_a_whole_run_is_told(page):
         "Macro-F1 0.84 and agreement 87.5% with the run's own labels",
         " ".join(last["explanation"].split()),
         last["next_dollar"],
-        "a third of A $10.00 after round 6",
-        "three times A $90.00 not in these rounds",
-        "monoculture query strategies since the streak began: margin, margin, margin",
+        f"a third of A $10.00 after round {last['stop_round_if']['A/3']}",
+        f"three times A $90.00 after round {last['stop_round_if']['3A']}",
+        "monoculture query strategies since the streak began: margin",
         "Asks for other strategy.",
         "too improbable 121",
         "card_lost 2,400 43.8%",
@@ -277,7 +278,7 @@ def test_free_rounds_are_drawn_by_labels_without_evidence_of_money(page):
     assert "No round cost anything, so there are no grey marks" in page(summary).text
     # Without any gain either there is no chart.
     for row in curve:
-        row["check"]["expected_gain"] = row["check"]["certificate_gain"] = 0
+        row["check"]["next_gain"] = row["check"]["certificate_gain"] = 0
     assert stop_evidence(curve, 6) is None
     assert "nothing was spent or gained that it could show" in page(summary).text
 
@@ -348,9 +349,9 @@ def test_the_stop_is_marked_in_every_chart_and_the_sweep_stands_apart():
         assert "stop, round 9" in chart(curve, 9)
         assert "stop, round" not in chart(curve, None)
     assert "after sweep" in learning_curve(curve, 9)
-    # Agreement and audit of ten rounds; three gains short of a whole window.
+    # Agreement and audit of ten rounds; the first has no gain, for churn needs two.
     assert learning_curve(curve, 9).count("<circle") == 20
-    assert stop_evidence(curve, 9).count("<circle") == 12
+    assert stop_evidence(curve, 9).count("<circle") == 16
 
 
 share = st.floats(0, 1) | st.none()
@@ -365,9 +366,9 @@ def test_everything_drawn_is_inside_the_chart(data, rounds):
         low, middle, high = sorted(data.draw(st.tuples(*[st.floats(0, 1)] * 3)))
         known = data.draw(st.booleans())
         checked = {"churn": middle, "churn_low": low, "churn_high": high}
-        checked |= {"expected_gain": data.draw(money), "certificate_gain": data.draw(money)}
+        checked |= {"next_gain": data.draw(money), "certificate_gain": data.draw(money)}
         checked = {k: v if known else None for k, v in checked.items()}
-        checked["money_window"] = data.draw(money)
+        checked["money_next"] = data.draw(money)
         curve.append(
             {
                 "round": number,

@@ -81,9 +81,7 @@ def one_coin(
     """
     if n_labels < 2 or reliability.shape != (votes.shape[1],):
         raise ValueError("one_coin needs two or more labels and one reliability an annotator")
-    right = np.clip(np.asarray(reliability, dtype=np.float64), 1e-6, 1 - 1e-6)
-    # The log-odds of a vote against any other label; the common term cancels in the softmax.
-    strength = np.log(right) - np.log((1 - right) / (n_labels - 1))
+    strength = vote_strength(reliability, n_labels)
     score = tally(votes, n_labels, strength if weights is None else strength * weights)
     if prior is not None:
         if prior.shape != score.shape:
@@ -92,6 +90,20 @@ def one_coin(
     score -= score.max(axis=1, keepdims=True)
     likelihood = np.exp(score)
     return np.asarray(likelihood / likelihood.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def vote_strength(reliability: Floats, n_labels: int) -> NDArray[np.float64]:
+    """Log-odds of the label that an annotator votes for against any other label, one-coin model.
+
+    Args:
+        reliability: (m,) accuracies.
+        n_labels: number K >= 2 of labels.
+
+    Returns:
+        (m,) log(r (K - 1) / (1 - r)).
+    """
+    right = np.clip(np.asarray(reliability, dtype=np.float64), 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(right) - np.log((1 - right) / (n_labels - 1)), np.float64)
 
 
 def redundancy(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,14 @@ class Crowd:
         consensus: (n,) label of each item.
         annotator_weight: (m,) trust in each annotator.
         model_weight: trust in the student's probabilities.
+        agreement: mean agreement of the votes on an item with its consensus.
     """
 
     posterior: NDArray[np.float64]
     consensus: NDArray[np.int64]
     annotator_weight: NDArray[np.float64]
     model_weight: float
+    agreement: float
 
 
 def crowdlab(votes: Ints, proba: Floats) -> Crowd:
@@ -55,7 +57,7 @@ def crowdlab(votes: Ints, proba: Floats) -> Crowd:
     leading = counts == counts.max(axis=1, keepdims=True)
     consensus = np.where(leading, model, -1.0).argmax(axis=1)
     if not (counts.sum(axis=1) > 1).any():
-        return Crowd(model, consensus, np.ones(votes.shape[1]), 1.0)
+        return Crowd(model, consensus, np.ones(votes.shape[1]), 1.0, 1.0)
     first = _weigh(votes, counts, model, consensus)
     return _weigh(votes, counts, model, first.posterior.argmax(axis=1))
 
@@ -84,8 +86,24 @@ def _weigh(
     model_weight = max(1 - model_error / baseline, _SMALLEST_WEIGHT)
     model_weight *= float(np.sqrt(n_votes[voted].mean()))
 
+    crowd = Crowd(model, consensus, weight, model_weight, agreement)
+    return replace(crowd, posterior=crowd_posterior(votes, model, crowd))
+
+
+def crowd_posterior(votes: Ints, proba: Floats, crowd: Crowd) -> NDArray[np.float64]:
+    """Probabilities of the labels of any items by weights that are already known.
+
+    Args:
+        votes: (n, m) label indices, -1 for no vote.
+        proba: (n, K) out-of-sample probabilities of the student.
+        crowd: from `crowdlab`; weights and agreement are used.
+
+    Returns:
+        (n, K) probabilities, rows sum to 1.
+    """
+    n_labels = proba.shape[1]
+    weight, model_weight, agreement = crowd.annotator_weight, crowd.model_weight, crowd.agreement
     elsewhere = (1 - agreement) / (n_labels - 1)
     total = (votes >= 0) @ weight
     mass = tally(votes, n_labels, weight) * (agreement - elsewhere) + elsewhere * total[:, None]
-    posterior = (mass + model_weight * model) / (total + model_weight)[:, None]
-    return Crowd(posterior, consensus, weight, model_weight)
+    return np.asarray((mass + model_weight * proba) / (total + model_weight)[:, None], np.float64)

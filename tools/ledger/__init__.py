@@ -1,10 +1,20 @@
 """The append-only record of a run: calls, money, votes, decisions, directives."""
 
 from .ledger import Ledger
-from .records import Balance, Call, Caps, Consensus, Outcome, Settlement, Vote
+from .records import (
+    CHECK_ATTEMPTS,
+    Balance,
+    Call,
+    Caps,
+    Consensus,
+    Outcome,
+    Settlement,
+    Vote,
+)
 from .run_log import Decision, Directive
 
 __all__ = [
+    "CHECK_ATTEMPTS",
     "Balance",
     "Call",
     "Caps",

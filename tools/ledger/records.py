@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+CHECK_ATTEMPTS = 1000
+"""Attempts from this number on are checks: answers that measure an annotator and are no votes."""
+
 Outcome = Literal["answered", "refused_by_server", "unknown"]
 """How a call ended. ``unknown``: it was sent and no answer came, so it may have been charged."""
 
@@ -64,7 +67,8 @@ class Vote:
         label: A label of the label set, or ``None`` for an invalid answer.
         invalid: Why there is no label (``not_in_label_set``, ``truncated``, ...).
         confidence: As the annotator stated it, never trusted raw; ``None`` where it stated none.
-        attempt: 0 for the first question, counted up for each re-ask.
+        attempt: 0 for the first question, counted up for each re-ask; from ``CHECK_ATTEMPTS`` on
+            an answer to a check.
         cost: This item's share of the call, in nanodollars.
     """
 

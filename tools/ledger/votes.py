@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from ..errors import LedgerError
-from .records import Consensus, Vote
+from .records import CHECK_ATTEMPTS, Consensus, Vote
 from .store import Store, encode
 
 _FIELDS = (
@@ -89,7 +89,10 @@ class Votes:
         return found
 
     def attempts(self, annotator: str, item_ids: Sequence[str]) -> dict[str, int]:
-        """How often an annotator has answered each item; items it never saw are left out."""
+        """How often an annotator has answered each item; items it never saw are left out.
+
+        Answers to checks are not among them.
+        """
         found: dict[str, int] = {}
         for start in range(0, len(item_ids), _PAGE):
             page = item_ids[start : start + _PAGE]
@@ -97,8 +100,9 @@ class Votes:
             found.update(
                 self._store.rows(
                     f"SELECT item_id, count(*) FROM votes WHERE annotator = ? "
-                    f"AND item_id IN ({marks}) GROUP BY 1",
+                    f"AND attempt < ? AND item_id IN ({marks}) GROUP BY 1",
                     annotator,
+                    CHECK_ATTEMPTS,
                     *page,
                 )
             )

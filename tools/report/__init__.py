@@ -70,6 +70,33 @@ def accuracy(interval: Mapping[str, Any] | Undefined | None) -> str:
     return f"{percent(interval['estimate'])} (95% interval {low} to {high}, n = {interval['n']:,})"
 
 
+def share_interval(interval: Mapping[str, Any] | Undefined | None) -> str:
+    """A share with the ends of its interval: ``12.0% (8.1% to 16.9%)``."""
+    if not interval or interval.get("estimate") is None:
+        return NOTHING
+    low, high = percent(interval["low"]), percent(interval["high"])
+    return f"{percent(interval['estimate'])} ({low} to {high})"
+
+
+def guaranteed(summary: Summary) -> str:
+    """What is proven of the labels, or why nothing is; empty where no guarantee was asked for."""
+    found = summary.get("guarantee")
+    if not found:
+        return ""
+    terms = f"{100 * found['error']:g}% of"
+    if found["threshold"] is None:
+        return (
+            f"No guarantee that at most {terms} the labels are wrong: {found['why_not']}. It takes "
+            f"{count(found['needed'])} audits without a wrong label, and more where some are wrong "
+            "(ensemble.guarantee.audits). Labels were kept as they are without a guarantee."
+        )
+    return (
+        f"At most {terms} the {count(found['accepted'])} labels that no trusted annotator has "
+        f"given are wrong, with {100 * found['confidence']:g}% confidence, from "
+        f"{count(found['audits'])} audits drawn at random at the end. The others were set apart."
+    )
+
+
 def why_stopped(summary: Summary) -> str:
     """Why the run ended, as a sentence."""
     stop, rounds = summary.get("stop"), last_check(summary) or summary.get("rounds") or 0
@@ -109,6 +136,7 @@ def _template() -> Template:
         "count": count,
         "number": number,
         "accuracy": accuracy,
+        "interval": share_interval,
     }
     source = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
@@ -127,6 +155,7 @@ def _view(summary: Summary) -> dict[str, Any]:
         "curve": curve,
         "stop_round": stop_round,
         "why_stopped": why_stopped(summary),
+        "guaranteed": guaranteed(summary),
         "kept": kept_round(summary),
         "evidence": checks[-1] if checks else {},
         "learning_curve": figures.learning_curve(curve, stop_round),
@@ -157,6 +186,7 @@ def _classes(summary: Summary, curve: list[Any]) -> list[dict[str, Any]]:
     """Delivered labels by class, the most frequent first, with the labels the student learnt."""
     by_label = (summary.get("labels") or {}).get("by_label") or {}
     learnt = (kept_round(summary) or (curve[-1] if curve else {})).get("classes") or {}
+    shares = summary.get("class_shares") or {}
     total, most = sum(by_label.values()), max(by_label.values(), default=0)
     return [
         {
@@ -165,6 +195,7 @@ def _classes(summary: Summary, curve: list[Any]) -> list[dict[str, Any]]:
             "share": n / total if total else 0.0,
             "bar": 100 * n / most if most else 0.0,
             "learnt": learnt.get(name),
+            "in_pool": shares.get(name),
         }
         for name, n in sorted(by_label.items(), key=lambda entry: -entry[1])
     ]

@@ -187,19 +187,19 @@ def stop_evidence(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
         stop_round: as `learning_curve`.
 
     Returns:
-        The chart on a log scale of money; None where no window cost or gained anything.
+        The chart on a log scale of money; None where nothing cost or gained anything.
     """
     checks = [(row["round"], row["check"]) for row in rows if row.get("check")]
-    gained = [(n, c) for n, c in checks if c["expected_gain"] is not None]
-    amounts = [c["money_window"] / NANO for _, c in checks]
-    amounts += [c[k] / NANO for _, c in gained for k in ("expected_gain", "certificate_gain")]
+    gained = [(n, c) for n, c in checks if c["next_gain"] is not None]
+    amounts = [c["money_next"] / NANO for _, c in checks]
+    amounts += [c[k] / NANO for _, c in gained for k in ("next_gain", "certificate_gain")]
     positive = [amount for amount in amounts if amount > 0]
     if not positive:
         return None
     low = 10.0 ** math.floor(math.log10(min(positive)))
     high = 10.0 ** math.ceil(math.log10(max(positive) * 1.0001))
     # A log scale has no zero: where a gain is nothing, one more decade stands for it.
-    nothing = any(c["expected_gain"] <= 0 for _, c in gained)
+    nothing = any(c["next_gain"] <= 0 for _, c in gained)
     low = low / 10 if nothing else low
     plot = _Plot(_rounds([n for n, _ in checks]), _Scale(low, high, HEIGHT - _BOTTOM, _TOP, True))
     decades = round(math.log10(high / low))
@@ -212,12 +212,12 @@ def stop_evidence(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
     _round_axis(plot)
     width = min(24.0, 0.7 * (plot.x.at(1) - plot.x.at(0)))
     for number, check in checks:
-        money = check["money_window"]
+        money = check["money_next"]
         if not money:
             continue
         plot.add(
             '<rect class="bar" x="{}" y="{}" width="{}" height="5">'
-            "<title>round {}: the window cost {}</title></rect>",
+            "<title>round {}: the next batch costs {}</title></rect>",
             plot.x.at(number) - width / 2,
             plot.y.at(money / NANO) - 2.5,
             width,
@@ -227,13 +227,13 @@ def stop_evidence(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
     if any(n == stop_round for n, _ in checks):
         plot.mark(plot.x.at(stop_round or 0), f"stop, round {stop_round}")
     for key, css, title in (
-        ("certificate_gain", "two dashed", "at most"),
-        ("expected_gain", "one", "expected gain"),
+        ("certificate_gain", "two dashed", "the window, at most"),
+        ("next_gain", "one", "expected gain of the next batch"),
     ):
         points = [(plot.x.at(n), c[key] / NANO) for n, c in gained]
         plot.line(points, css)
         plot.dots(points, css, [f"round {n}: {title} {show(c[key])}" for n, c in gained])
-    return plot.svg("Stop evidence: cost of each window against its expected gain, by round")
+    return plot.svg("Stop evidence: price of the next batch against its expected gain, by round")
 
 
 def churn(rows: Sequence[Row], stop_round: int | None) -> Markup | None:

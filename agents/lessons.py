@@ -1,0 +1,195 @@
+"""What the audit sample teaches about the votes of any set of annotators.
+
+The audit sample was put to everybody; hiding votes shows it as a cascade would have left it. So for
+each set of voters the weights are fitted to what exactly they say together, and one vote alone is
+not judged by the weight that it has among five. What is said of an audited item itself comes from
+weights that have not seen its label (five folds), and so does the calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tools.aggregation import NO_VOTE, Evidence, Weights, fit_weights
+from ..tools.calibration import Calibration, fit_calibration
+
+FOLDS = 5
+APART = 6
+"""Voters up to whose number each set of them is learned apart; larger sets differ by little."""
+FEWEST = 10
+"""Audited items below which beliefs are kept."""
+TOGETHER = 0.5
+"""What the student's word counts for beside votes before any audit: it has learned from them."""
+SPREADS = (0.7, 0.3, 0.3)
+"""How far an audit may move the factors of votes, student and frequency (standard deviations)."""
+
+Pattern = tuple[bool, ...]
+See = Callable[[NDArray[np.int64], NDArray[np.float64] | None], Evidence]
+"""From votes and the student's probabilities to what is seen of items."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one set of voters is worth.
+
+    Attributes:
+        weights: Fitted on all audited items.
+        held_out: Fitted without each fold.
+    """
+
+    weights: Weights
+    held_out: tuple[Weights, ...]
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """The audit sample, and what was learned from it so far.
+
+    Attributes:
+        items: Place of each audited item.
+        votes: Shape (a, m).
+        truth: Class numbers, shape (a,).
+        student: Out-of-sample probabilities, shape (a, K).
+        confidence: As stated with each vote, NaN where it was not, shape (a, m).
+        judged: Annotators whose votes can be held to the truth: neither it nor trusted, shape (m,).
+        classes: K.
+    """
+
+    items: Mapping[str, int]
+    votes: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    student: NDArray[np.float64] | None
+    confidence: NDArray[np.float64] | None
+    judged: NDArray[np.bool_]
+    classes: int
+    _lessons: dict[Pattern, Lesson | None] = field(default_factory=dict, compare=False)
+    _calibrations: dict[Pattern, Calibration | None] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def log_frequency(self) -> NDArray[np.float64]:
+        """How common each label is among the votes that can be judged, shape (K,)."""
+        votes = self.votes[:, self.judged]
+        counts = np.bincount(votes[votes != NO_VOTE], minlength=self.classes)
+        # A vote of each of m annotators on an item is about one observation, not m.
+        each = (counts / max(1, votes.shape[1]) + 1) / (len(votes) + self.classes)
+        return np.asarray(np.log(each / each.mean()), np.float64)
+
+    def covers(self, pattern: NDArray[np.bool_], student: bool) -> bool:
+        """Whether the audit can show what these voters, with or without a student, say."""
+        if student and self.student is None:
+            return False
+        return not (pattern & ~self.judged).any() and bool(pattern.any() or student)
+
+    def taken_as(self, pattern: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The set of voters as which these are learned: themselves, or everybody for many."""
+        many = pattern.sum() > APART and not (pattern & ~self.judged).any()
+        return self.judged if many else pattern
+
+    def hidden(self, pattern: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Votes without those of others, shape (r, m), and the places of items that have any."""
+        shown = np.where(pattern, self.votes, NO_VOTE)
+        rows = (shown != NO_VOTE).any(axis=1) if pattern.any() else np.ones(len(shown), bool)
+        return shown[rows], np.flatnonzero(rows)
+
+    def places(self, items: Sequence[str]) -> NDArray[np.int64]:
+        """Place of each item in the audit sample, -1 elsewhere."""
+        return np.asarray([self.items.get(item, -1) for item in items], np.int64)
+
+    def of(self, pattern: NDArray[np.bool_], student: bool, see: See) -> Lesson | None:
+        """The lesson about these voters; ``None`` where there are too few audits."""
+        key = (*pattern.tolist(), student)
+        if key not in self._lessons:
+            self._lessons[key] = self._learn(pattern, student, see)
+        return self._lessons[key]
+
+    def _learn(self, pattern: NDArray[np.bool_], student: bool, see: See) -> Lesson | None:
+        if not self.covers(pattern, student):
+            return None
+        votes, rows = self.hidden(pattern)
+        if len(rows) < FEWEST:
+            return None
+        seen = see(votes, self.student[rows] if student and self.student is not None else None)
+        truth = self.truth[rows]
+        voted = bool(pattern.any())
+        mean = np.asarray([1.0, *([TOGETHER if voted else 1.0] * student), 0.0])
+        sd = np.asarray([SPREADS[0], *([SPREADS[1]] * student), SPREADS[2]])
+        weights = fit_weights(seen, truth, mean, sd)
+        held_out = []
+        for fold in range(FOLDS):
+            kept = rows % FOLDS != fold
+            held_out.append(fit_weights(seen.take(kept), truth[kept], mean, sd, weights))
+        return Lesson(weights, tuple(held_out))
+
+    def calibration(
+        self,
+        pattern: NDArray[np.bool_],
+        student: bool,
+        judge: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]],
+    ) -> Calibration | None:
+        """From these voters' posterior to the probability of agreeing with the truth.
+
+        Args:
+            pattern: Who has voted.
+            student: Whether there is a student.
+            judge: Posterior by votes of audited items and their places, from weights that have not
+                seen their labels.
+        """
+        key = (*pattern.tolist(), student)
+        if key not in self._calibrations:
+            self._calibrations[key] = self._calibrate(pattern, student, judge)
+        return self._calibrations[key]
+
+    def _calibrate(
+        self,
+        pattern: NDArray[np.bool_],
+        student: bool,
+        judge: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]],
+    ) -> Calibration | None:
+        if not self.covers(pattern, student):
+            return None
+        shown, rows = self.hidden(pattern)
+        # One who has not answered on the audit sample can not be calibrated with the others.
+        cast = (shown != NO_VOTE).sum(axis=1)
+        whole = cast > min(APART, int(pattern.sum()) - 1)
+        votes, rows = shown[whole], rows[whole]
+        if not len(rows):
+            return None
+        posterior = judge(votes, rows)
+        label = posterior.argmax(axis=1)
+        view = self.student[rows] if student and self.student is not None else None
+        stated = None if self.confidence is None else self.confidence[rows]
+        return fit_calibration(
+            posterior.max(axis=1),
+            label == self.truth[rows],
+            features_of(votes, label, view, stated),
+            label,
+            self.classes,
+        )
+
+
+def features_of(
+    votes: NDArray[np.int64],
+    label: NDArray[np.int64],
+    student: NDArray[np.float64] | None,
+    confidence: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """What may tell right labels from wrong ones beside their posterior, shape (n, 3).
+
+    Share of the votes, the student's probability, and the confidence that the voters for the label
+    stated; NaN where there is none. None is believed further than the audit shows.
+    """
+    same, cast = votes == label[:, None], (votes != NO_VOTE).sum(axis=1)
+    unknown = np.full(len(votes), np.nan)
+    share = np.divide(same.sum(axis=1), cast, out=unknown.copy(), where=cast > 0)
+    says = unknown if student is None else student[np.arange(len(label)), label]
+    stated = unknown.copy()
+    if confidence is not None:
+        told = same & ~np.isnan(confidence)
+        total = np.where(told, confidence, 0.0).sum(axis=1)
+        np.divide(total, told.sum(axis=1), out=stated, where=told.any(axis=1))
+    return np.column_stack([share, says, stated])

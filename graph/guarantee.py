@@ -1,0 +1,259 @@
+"""The last audit: a random sample of the finished labels, and what it proves of the rest.
+
+Before it is drawn every label and its probability are settled: no vote is bought any more, the
+student is trained, and the audits of the rounds have taught what they can. What the last audit
+finds changes no other label, so that it is a fair test of them (see `tools/guarantee.py`). The
+audits of the rounds themselves could not be one: weights and calibration were learned from them,
+and they have votes that other texts lack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..agents.ballot import Ballot
+from ..agents.critic import Ruling
+from ..agents.ensemble import Ask, Voter, ask, reference
+from ..agents.panel import Panel
+from ..agents.verdict import Verdict, declined_by_gold, gold_labels, weigh
+from ..tools.aggregation import NO_VOTE
+from ..tools.guarantee import Acceptance, GuaranteeConfig, accept_labels
+from ..tools.ledger import Decision
+from ..tools.prediction_powered import powered_share
+from .context import RunContext
+from .labelled import labelled_items
+from .rounds import RoundFit
+from .state import RunState
+
+LAST_AUDIT = "last_audit"
+"""Kind of the decision that holds the sample, and purpose of its questions."""
+PRICED_TEXTS = 200
+"""Texts whose prices stand for those of the rest."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Labels that are settled but for the last audit.
+
+    Attributes:
+        ballot: Votes on them, those of the last audit included.
+        verdict: What the votes add up to without those of the last audit: what is tested.
+        delivered: With them.
+        audited: Positions of the last audit's texts, in the order in which they were drawn.
+    """
+
+    ballot: Ballot
+    verdict: Verdict
+    delivered: Verdict
+    audited: NDArray[np.int64]
+
+
+def last_audit(ctx: RunContext) -> list[str] | None:
+    """The sample of the last audit since the last delivery; ``None`` before it is drawn."""
+    delivered = [decision.step for decision in ctx.ledger.log.decisions("deliver")]
+    drawn = [
+        decision
+        for decision in ctx.ledger.log.decisions(LAST_AUDIT)
+        if ctx.step is None or decision.step < ctx.step
+    ]
+    if not drawn or (delivered and delivered[-1] > drawn[-1].step and ctx.step is not None):
+        return None
+    items: list[str] = drawn[-1].decision["items"]
+    return items
+
+
+def money_kept(ctx: RunContext) -> int:
+    """What the last audit is expected to cost, in nanodollars: rounds and sweep leave it alone."""
+    guarantee, judge = ctx.config.ensemble.guarantee, reference(ctx.voters)
+    if guarantee is None or judge is None or last_audit(ctx) is not None:
+        return 0
+    sample = ctx.pool.texts(ctx.pool.ids[:PRICED_TEXTS])
+    who = ctx.people.get(judge.name) or ctx.annotators[judge.name]
+    return round(float(who.expect(sample).mean()) * min(guarantee.size, len(ctx.pool)))
+
+
+def draw_last_audit(
+    ctx: RunContext, state: RunState, panel: Panel, fit: RoundFit | None
+) -> list[str]:
+    """Draw the sample from all labels that nobody trusted has given, and write it down."""
+    guarantee, judge = _terms(ctx)
+    finished = finished_labels(ctx, state, panel, fit, [])
+    ids = finished.ballot.item_ids
+    order = ctx.rng(state["step"], LAST_AUDIT).permutation(len(ids))[: guarantee.size]
+    items = [ids[row] for row in order.tolist()]
+    who = ctx.people.get(judge.name) or ctx.annotators[judge.name]
+    costs, left = np.cumsum(who.expect(ctx.pool.texts(items))), ctx.ledger.left()
+    if left is not None:
+        # The first so many of a random order are a random sample, too.
+        items = items[: int(np.searchsorted(costs, left, side="right"))]
+    ctx.ledger.log.decide(
+        Decision(
+            state["step"],
+            state["round"],
+            "critic",
+            LAST_AUDIT,
+            {"items": items},
+            {"of": len(ids), "wanted": guarantee.size, "judge": judge.name},
+        )
+    )
+    ctx.notify({"event": LAST_AUDIT, "asked": len(items), "judge": judge.name})
+    return items
+
+
+def questions_left(ctx: RunContext, items: list[str]) -> list[Ask]:
+    """The questions of the last audit that have no answer yet; a person gets some at a time."""
+    _, judge = _terms(ctx)
+    answered = ctx.ledger.votes.attempts(judge.name, items)
+    left = [item for item in items if item not in answered]
+    if judge.person:
+        left = left[: ctx.config.human.questions_per_round]
+    return [ask(judge.name, left, LAST_AUDIT)] if left else []
+
+
+def finished_labels(
+    ctx: RunContext, state: RunState, panel: Panel, fit: RoundFit | None, items: list[str]
+) -> Finished:
+    """All labels that no trusted annotator had given before the last audit.
+
+    Left out are texts of which it is settled that no label is right, those without vote and
+    student, and those of the rounds' audits that were never answered: what they might still teach
+    the weights would make the test unfair.
+
+    Args:
+        ctx: The run.
+        state: Of the graph.
+        panel: What the audits of the rounds have taught.
+        fit: The student that is kept.
+        items: The last audit's texts.
+    """
+    synthetic = ctx.pool.origins()
+    closed = {item for item, settled in labelled_items(ctx).items() if settled.evidence["final"]}
+    closed -= set(items)
+    closed |= set(ctx.audit_ids(state["audited"]))
+    ids = [
+        item for row, item in enumerate(ctx.pool.ids) if not synthetic[row] and item not in closed
+    ]
+    ballot = ctx.ballot(ids)
+    sample = set(items)
+    drawn = np.asarray([item in sample for item in ids], bool)
+    kept = (gold_labels(ballot, panel) == NO_VOTE) | drawn
+    kept &= (ballot.votes != NO_VOTE).any(axis=1) | (fit is not None) | drawn
+    ballot = _rows(ballot, kept)
+    row = {item: position for position, item in enumerate(ballot.item_ids)}
+    audited = np.asarray([row[item] for item in items], np.int64)
+    hidden = ballot.votes.copy()
+    for name in panel.gold:
+        hidden[audited, ballot.annotators.index(name)] = NO_VOTE
+    student, classes = ctx.student_view(list(ballot.item_ids), fit), len(ctx.labels)
+    verdict = weigh(replace(ballot, votes=hidden), panel, student, classes=classes)
+    delivered = weigh(ballot, panel, student, classes=classes) if items else verdict
+    return Finished(ballot, verdict, delivered, audited)
+
+
+def unanswered_audits(ctx: RunContext, audited: int) -> list[str]:
+    """Accepted texts of the rounds' audits for which no trusted label has come."""
+    accepted = labelled_items(ctx)
+    return [
+        item
+        for item in ctx.audit_ids(audited)
+        if item in accepted
+        and accepted[item].outcome == "accept"
+        and not accepted[item].evidence["gold"]
+    ]
+
+
+def judge_labels(ctx: RunContext, finished: Finished, panel: Panel) -> Acceptance:
+    """What the last audit proves.
+
+    A text of it that a person left unanswered, or found no label right for, counts as wrong. A
+    model that the caps did not pay for to the end was asked about a shorter sample.
+    """
+    guarantee, judge = _terms(ctx)
+    audited = finished.audited
+    column = finished.ballot.annotators.index(judge.name)
+    answered = np.flatnonzero(finished.ballot.answers[audited, column] > 0)
+    if not judge.person:
+        audited = audited[: int(answered[-1]) + 1 if len(answered) else 0]
+    if not len(answered):
+        audited = audited[:0]
+    truth = gold_labels(finished.ballot, panel)[audited]
+    return accept_labels(
+        np.clip(finished.verdict.p_correct, 0.0, 1.0),
+        audited,
+        truth != finished.verdict.label[audited],
+        error=guarantee.error,
+        confidence=guarantee.confidence,
+    )
+
+
+def least(ctx: RunContext, proven: Acceptance) -> float:
+    """The least probability with which a label is kept."""
+    return ctx.config.critic.set_apart_below if proven.threshold is None else proven.threshold
+
+
+def rulings(ctx: RunContext, finished: Finished, panel: Panel, proven: Acceptance) -> list[Ruling]:
+    """What becomes of every finished label, given what was proven.
+
+    Without a proof labels are kept or set apart by their probability alone, as in a run without a
+    guarantee; the summary says that there is none.
+    """
+    limit = least(ctx, proven)
+    below = f"< {limit:g}" if proven.threshold is None else f"< {limit:.3f}, as guaranteed"
+    gold = gold_labels(finished.ballot, panel) != NO_VOTE
+    declined = declined_by_gold(finished.ballot, panel)
+    found = []
+    for row, item in enumerate(finished.ballot.item_ids):
+        p = float(finished.verdict.p_correct[row])
+        if gold[row]:
+            found.append(Ruling(item, "accept", "a trusted label"))
+        elif declined[row]:
+            why = "a trusted annotator finds no label right"
+            found.append(Ruling(item, "set_apart", why, final=True))
+        elif p >= limit:
+            found.append(Ruling(item, "accept", f"p_correct {p:.3f}"))
+        else:
+            found.append(Ruling(item, "set_apart", f"p_correct {p:.3f} {below}"))
+    return found
+
+
+def proof(ctx: RunContext, finished: Finished, panel: Panel, proven: Acceptance) -> dict[str, Any]:
+    """What was proven, and how often the labels that are kept are right, as plain values."""
+    guarantee, _ = _terms(ctx)
+    limit = least(ctx, proven)
+    audited, p = finished.audited[: proven.audits], finished.verdict.p_correct
+    above = p >= limit
+    place = np.cumsum(above) - 1
+    seen = audited[above[audited]]
+    right = gold_labels(finished.ballot, panel)[seen] == finished.verdict.label[seen]
+    return {
+        **asdict(proven),
+        "error": guarantee.error,
+        "confidence": guarantee.confidence,
+        "labels": {
+            **asdict(powered_share(right, place[seen], p[above])),
+            "of": int(above.sum()),
+            "wrong": int((~right).sum()),
+        },
+    }
+
+
+def _terms(ctx: RunContext) -> tuple[GuaranteeConfig, Voter]:
+    """What is to be proven, and whose labels count as the truth."""
+    guarantee, judge = ctx.config.ensemble.guarantee, reference(ctx.voters)
+    if guarantee is None or judge is None:
+        raise ValueError("a last audit needs ensemble.guarantee and a trusted annotator")
+    return guarantee, judge
+
+
+def _rows(ballot: Ballot, kept: NDArray[np.bool_]) -> Ballot:
+    return Ballot(
+        tuple(np.asarray(ballot.item_ids, object)[kept].tolist()),
+        ballot.annotators,
+        ballot.votes[kept],
+        ballot.answers[kept],
+        None if ballot.declined is None else ballot.declined[kept],
+    )

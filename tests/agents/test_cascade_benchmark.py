@@ -1,0 +1,92 @@
+"""The benchmark of the cascade, on a set made up for it."""
+
+import csv
+import importlib
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+WORDS = {"yes": "good fine great nice", "no": "bad poor awful sad"}
+PRICES = {"cheap": 0.1, "middle": 1.0, "dear": 20.0}
+ACCURACY = {"cheap": 0.7, "middle": 0.85, "dear": 0.95}
+
+
+@pytest.fixture(scope="module")
+def cascade():
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        yield importlib.import_module("cascade")
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """120 short texts of two classes with the answers of three annotators."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    made = folder / "made_up"
+    made.mkdir()
+    labels = [{"name": name, "description": words} for name, words in WORDS.items()]
+    (made / "labels.json").write_text(json.dumps({"task": "made_up", "labels": labels}))
+    rows, answers = [], []
+    for number in range(120):
+        gold = ("yes", "no")[rng.integers(2)]
+        told = gold if rng.random() < 0.65 else ("yes", "no")[rng.integers(2)]
+        text = f"{rng.choice(WORDS[told].split())} thing number {number}"
+        rows.append({"id": str(number), "text": text, "gold": gold})
+        other = {"yes": "no", "no": "yes"}[gold]
+        said = [gold if rng.random() < ACCURACY[name] else other for name in PRICES]
+        answers.append([str(number), gold, *said])
+    (made / "pool.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    tables = {
+        made / "annotations_wide.csv": [["item_id", "gold", *PRICES], *answers],
+        folder / "prices.csv": [
+            ["annotator", "usd_per_mtok_in", "usd_per_mtok_out", "basis"],
+            *([name, price, price, ""] for name, price in PRICES.items()),
+        ],
+    }
+    for path, table in tables.items():
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(table)
+    return folder
+
+
+def test_a_draw_has_every_arm_and_comes_out_the_same_again(cascade, data, monkeypatch):
+    monkeypatch.setattr(cascade, "COSTS", 4)
+    monkeypatch.setattr(cascade, "THRESHOLDS", (0.6, 0.9))
+    drawn = cascade.run_one(("made_up", "price", 1), data=data, audits=40)
+    assert drawn.annotators == list(PRICES)
+    usd = [point.usd for point in drawn.singles]
+    assert usd == sorted(usd)
+    assert drawn.panel.usd == pytest.approx(sum(usd))
+    assert drawn.audit_usd == pytest.approx(drawn.panel.usd / 3, rel=0.1)
+    for point in [*drawn.router, *drawn.tiers]:
+        assert drawn.audit_usd - 1e-12 <= point.usd <= drawn.panel.usd
+        assert 0.5 < point.accuracy <= 1
+    assert drawn.router[0].usd < drawn.router[-1].usd
+    assert cascade.run_one(("made_up", "price", 1), data=data, audits=40) == drawn
+    figures = cascade.show([drawn], ["price"])
+    assert figures["all"]["price"]["panel"]["goal"] == 0.25
+
+
+def test_a_share_is_read_off_the_upper_edge_of_a_curve(cascade):
+    figures = sys.modules["cascade_figures"]
+    points = [figures.Point(*pair) for pair in [(1, 0.5), (2, 0.7), (3, 0.6), (4, 0.8)]]
+    target = figures.Point(10, 0.75)
+    assert figures.share_to_reach(points, target) == pytest.approx(0.3)
+    assert figures.share_to_reach(points, figures.Point(10, 0.5)) == pytest.approx(0.1)
+    assert figures.share_to_reach(points, figures.Point(10, 0.9)) == math.inf
+    assert figures.accuracy_at(points, 3.5) == 0.7
+
+
+def test_one_annotator_of_each_stretch_of_prices(cascade):
+    usd = np.asarray([5.0, 1.0, np.nan, 3.0, 4.0, 2.0, 6.0])
+    drawn = cascade.draw_by_price(usd, 3, np.random.default_rng(0))
+    assert usd[drawn].tolist() == sorted(usd[drawn].tolist())
+    assert [usd[column] for column in cascade.by_price_alone(usd)] == [1.0, 4.0, 6.0]

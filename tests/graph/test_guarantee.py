@@ -1,0 +1,193 @@
+"""A run with a guarantee: its last audit, what it accepts, and what it says of it."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from labelwright.graph import plan, run
+from labelwright.graph.run import resume
+from labelwright.tools.errors import ConfigError
+from labelwright.tools.ledger import Ledger
+
+GUARANTEE = {"error": 0.1, "confidence": 0.9, "audits": 120}
+
+
+@pytest.fixture
+def settings(new_corpus):
+    """One annotator that is right on 85 % of the texts, and somebody who knows."""
+
+    def made(n=500, judge="recorded", **sections):
+        corpus = new_corpus(n, seed=1, duplicates=3)
+        rng = np.random.default_rng(1)
+        labels = np.asarray(corpus.labels)
+        with (corpus.folder / "judged.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["item_id", "one", "judge"])
+            for item, label in corpus.gold.items():
+                said = label if rng.random() < 0.85 else rng.choice(labels[labels != label])
+                table.writerow([item, said, label])
+        one = {
+            "kind": "recorded",
+            "name": "one",
+            "path": "judged.csv",
+            "price": {"per_label": 1e-3},
+        }
+        known = {"name": "judge", "tier": 9, "trusted": True, "price": {"per_label": 0.05}}
+        source = {"kind": "human"} if judge == "human" else {**one, **known}
+        return corpus, corpus.config(
+            **{
+                "annotators": [one, {**source, **known}],
+                "ensemble": {"guarantee": GUARANTEE},
+                "critic": {"audit_first": 40, "escalate_share": 0.0},
+                "selection": {"batch_size": 60},
+                "stopping": {
+                    "max_rounds": 2,
+                    "stop_set_size": 50,
+                    "items": n,
+                    "error_cost_usd": 0.01,
+                },
+                "budget": {"usd": 40},
+                **sections,
+            }
+        )
+
+    return made
+
+
+def rows(outcome):
+    lines = (outcome.folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def decided(outcome, kind):
+    with Ledger(outcome.folder / "ledger.sqlite", create=False) as ledger:
+        return [decision.decision for decision in ledger.log.decisions(kind)]
+
+
+def test_what_is_accepted_is_as_good_as_proven(settings, tmp_path):
+    corpus, config = settings()
+    outcome = run(config, name="run", runs=tmp_path)
+    (drawn,) = decided(outcome, "last_audit")
+    (proven,) = decided(outcome, "guarantee")
+    assert len(set(drawn["items"])) == 120
+    assert proven["threshold"] is not None
+    audited = set(drawn["items"])
+    given = [row for row in rows(outcome) if row["duplicate_of"] is None]
+    accepted = [row for row in given if row["outcome"] == "accept" and row["source"] != "person"]
+    assert len(accepted) == proven["accepted"] > 100
+    assert audited.isdisjoint(row["id"] for row in accepted)
+    assert min(row["p_correct"] for row in accepted) >= proven["threshold"] - 1e-6
+    wrong = sum(row["label"] != corpus.gold[row["id"]] for row in accepted)
+    assert wrong <= 0.1 * len(accepted)
+    for row in given:
+        if row["id"] in audited:
+            assert (row["label"], row["source"]) == (corpus.gold[row["id"]], "person")
+        elif row["outcome"] == "set_apart":
+            assert "as guaranteed" in row["reason"]
+    summary = outcome.summary
+    assert summary["guarantee"]["accepted"] == len(accepted)
+    labels, gold = summary["quality"]["labels"], summary["quality"]["gold"]
+    assert labels["low"] <= gold["accuracy"]["estimate"] <= labels["high"]
+    said = (
+        f"At most 10% of the {len(accepted)} labels that no trusted annotator has given are wrong"
+    )
+    for name in ("card.md", "report.html"):
+        assert said in (outcome.folder / name).read_text(encoding="utf-8")
+    for label, share in summary["class_shares"].items():
+        true = sum(corpus.gold[row["id"]] == label for row in given) / len(given)
+        assert share["low"] - 0.02 <= true <= share["high"] + 0.02
+
+
+def test_too_few_audits_are_told_and_labels_kept(settings, tmp_path):
+    _, config = settings(n=150, ensemble={"guarantee": {"error": 0.05, "audits": 10}})
+    outcome = run(config, name="run", runs=tmp_path)
+    proven = outcome.summary["guarantee"]
+    assert proven["threshold"] is None
+    assert proven["needed"] == 45
+    assert outcome.summary["labels"]["accepted"] > 100
+    card = (outcome.folder / "card.md").read_text(encoding="utf-8")
+    assert "10 audits are too few to prove an error of 5.0% or less" in card
+    assert "It takes 45 audits" in card
+
+
+def test_a_person_is_asked_a_few_at_a_time_and_may_leave_some_open(settings, tmp_path):
+    corpus, config = settings(judge="human", human={"questions_per_round": 50})
+    asked = []
+
+    def answer(payload):
+        items = [question["item_id"] for question in payload["questions"]]
+        asked.append((payload["purpose"], len(items)))
+        left = {items[0]} if payload["purpose"] == "last_audit" else set()
+        return {item: corpus.gold[item] for item in items if item not in left}
+
+    outcome = run(config, name="run", runs=tmp_path, answer=answer)
+    sizes = [size for purpose, size in asked if purpose == "last_audit"]
+    assert max(sizes) <= 50
+    assert sum(sizes) > 120  # who leaves a question open is asked once more while answers come
+    (proven,) = decided(outcome, "guarantee")
+    assert proven["audits"] == 120
+    assert outcome.status == "finished"
+
+
+def test_a_person_who_does_not_answer_leaves_no_guarantee(settings, tmp_path):
+    corpus, config = settings(n=150, judge="human")
+
+    def answer(payload):
+        if payload["purpose"] == "last_audit":
+            return {}
+        return {q["item_id"]: corpus.gold[q["item_id"]] for q in payload["questions"]}
+
+    outcome = run(config, name="run", runs=tmp_path, answer=answer)
+    assert outcome.summary["guarantee"]["audits"] == 0
+    assert outcome.summary["guarantee"]["threshold"] is None
+
+
+def test_money_is_kept_for_the_last_audit(settings, tmp_path):
+    _, config = settings(budget={"usd": 9.0})
+    outcome = run(config, name="run", runs=tmp_path)
+    (drawn,) = decided(outcome, "last_audit")
+    assert len(drawn["items"]) == 120
+    assert outcome.summary["money"]["spent_usd"] <= 9.0
+    assert outcome.summary["guarantee"]["audits"] == 120
+
+
+def test_the_quote_has_the_last_audit(settings):
+    _, config = settings(judge="human")
+    _, without = settings(judge="human", ensemble={})
+
+    def questions(config):
+        return next(line for line in plan(config).lines if "judge" in line.what).requests
+
+    assert questions(config)[0] == questions(without)[0] + 120
+
+
+def test_a_run_that_waits_for_its_last_audit_is_taken_up(settings, tmp_path):
+    corpus, config = settings(judge="human", human={"questions_per_round": 200})
+    purposes = []
+
+    def early(payload):
+        purposes.append(payload["purpose"])
+        if payload["purpose"] == "last_audit":
+            return None
+        return {q["item_id"]: corpus.gold[q["item_id"]] for q in payload["questions"]}
+
+    waiting = run(config, name="run", runs=tmp_path, answer=early)
+    assert waiting.status == "waiting_for_people"
+    assert waiting.summary["guarantee"] is None
+
+    def late(payload):
+        return {q["item_id"]: corpus.gold[q["item_id"]] for q in payload["questions"]}
+
+    outcome = resume(waiting.folder, answer=late)
+    assert outcome.status == "finished"
+    assert len(decided(outcome, "last_audit")) == 1
+    assert outcome.summary["guarantee"]["audits"] == 120
+
+
+def test_nobody_to_judge_is_refused_at_the_start(corpus):
+    with pytest.raises(ConfigError, match=r"ensemble.guarantee: no annotator is trusted.*trusted"):
+        corpus.config(ensemble={"guarantee": {"error": 0.05}})
+    with pytest.raises(ConfigError, match="error"):
+        corpus.config(ensemble={"guarantee": {"confidence": 0.9}})

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from ..agents.critic_bench import Proposal
@@ -16,6 +15,7 @@ from ..tools.errors import ConfigError
 from ..tools.ledger import CHECK_ATTEMPTS, Ledger
 from ..tools.task import LabelConfig, TaskConfig, normalised_label
 from .config import load_config
+from .plain_yaml import write_yaml
 from .proposals import ACCEPT, RUN_KINDS, Listed, listed
 from .session import CONFIG_FILE, LEDGER_FILE
 
@@ -158,8 +158,8 @@ def _write(
         f"# Proposal {entry.number} ({entry.proposal.kind}) of the run {folder.name}, accepted.",
         "# Start a new run with this task. To keep what was paid for, put these before the other",
         "# annotators, each with the tier it had; items without a vote here are asked anew.",
-        *(f"#   {line}" for line in yaml.safe_dump({"annotators": recorded}).splitlines()),
-        yaml.safe_dump({"task": task.model_dump(mode="json")}, sort_keys=False, allow_unicode=True),
+        *(f"#   {line}" for line in write_yaml({"annotators": recorded}).splitlines()),
+        write_yaml({"task": task.model_dump(mode="json")}),
     ]
     task_file.write_text("\n".join(lines), encoding="utf-8")
     return task_file, votes_file

@@ -100,10 +100,9 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
             needed.add("langgraph")
         else:
             needed.add(owners[top][0].lower().replace("_", "-"))
-    declared = {
-        re.split(r"[><=\[]", requirement)[0].lower()
-        for requirement in PROJECT["project"]["dependencies"]
-    }
+    extras = PROJECT["project"]["optional-dependencies"]
+    listed = [*PROJECT["project"]["dependencies"], *extras["aggregation"]]
+    declared = {re.split(r"[><=\[]", requirement)[0].lower() for requirement in listed}
     assert needed == declared
 
 

@@ -5,7 +5,8 @@
 For each set and seed: the run as configured; the same run with random selection and no more money;
 the cheapest annotator on every text that the same money pays for, with a student on its labels
 for the rest; and, where answers of models are recorded, the run with a trusted person (the gold
-label, at PERSON_USD) who answers the audits and whatever else is worth that price. Accuracy is against gold and over all texts (a text without a label is wrong).
+label, at PERSON_USD) who answers the audits and whatever else is worth that price. Accuracy is
+against gold and over all texts (a text without a label is wrong).
 The last line is one JSON object.
 """
 

@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelwright.agents.panel import (
-    Panel,
-    posterior_of,
-)
+from labelwright.agents.ballot import Ballot
+from labelwright.agents.panel import Panel, learn_panel, posterior_of
 
 BELIEFS = {
     "prior_accuracy": 0.7,

@@ -40,6 +40,17 @@ class Ballot:
         """One annotator's votes, shape (n,)."""
         return self.votes[:, self.annotators.index(annotator)]
 
+    def take(self, rows: NDArray[np.int64]) -> Ballot:
+        """The same of some of the items."""
+        return Ballot(
+            tuple(self.item_ids[row] for row in rows),
+            self.annotators,
+            self.votes[rows],
+            self.answers[rows],
+            None if self.declined is None else self.declined[rows],
+            None if self.confidence is None else self.confidence[rows],
+        )
+
 
 def count_votes(
     votes: Mapping[str, Sequence[Vote]], annotators: Sequence[str], labels: Sequence[str]

@@ -113,7 +113,14 @@ class Bench:
         lines = [head, "rule policy: " + _counted(actions)]
         if flags:
             lines.append("failed checks: " + _counted(flags))
-        records = self.desk.ledger.log.decisions("consistency")
+        now = self.desk.step
+        # Not the record of this very step, where it runs again after a crash: the prompt would be
+        # another, and paid once more.
+        records = [
+            record
+            for record in self.desk.ledger.log.decisions("consistency")
+            if now is None or record.step < now
+        ]
         lines += [f"alarm: {alarm}" for made in records[-1:] for alarm in made.decision["alarms"]]
         return "\n".join(lines)
 

@@ -15,9 +15,11 @@ class EnsembleConfig(BaseModel):
 
     aggregation: Aggregation = Field(
         "auto",
-        description="How votes are added up: weighted by what the audit sample shows (auto, "
-        "weighted), by audited accuracy alone (one_coin), or by methods that learn from no audit "
-        "(majority, crowdlab; dawid_skene and mace need the extra 'aggregation').",
+        description="How votes are added up: weighted by what the audit sample shows (weighted), "
+        "by audited accuracy alone (one_coin), or by methods that learn from no audit (majority, "
+        "crowdlab, dawid_skene; mace needs the extra 'aggregation'). auto is weighted, unless "
+        "one_coin, dawid_skene or the best annotator alone is surely better on 50 or more audited "
+        "items.",
     )
     guarantee: GuaranteeConfig | None = Field(
         None,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tools.aggregation import NO_VOTE, Evidence, Weights, fit_weights
-from ..tools.calibration import Calibration, fit_calibration
+from ..tools.calibration import MIN_POINTS, Calibration, fit_calibration
 
 FOLDS = 5
 APART = 6
@@ -39,11 +39,19 @@ class Lesson:
 
     Attributes:
         weights: Fitted on all audited items.
-        held_out: Fitted without each fold.
+        without: Fits them without one fold; `held_out` keeps what it found.
     """
 
     weights: Weights
-    held_out: tuple[Weights, ...]
+    without: Callable[[int], Weights]
+    _held_out: dict[int, Weights] = field(default_factory=dict, compare=False)
+
+    def held_out(self, fold: int) -> Weights:
+        """Weights that have not seen the labels of a fold."""
+        # Of most sets of voters nobody ever asks: too few audited items have just their votes.
+        if fold not in self._held_out:
+            self._held_out[fold] = self.without(fold)
+        return self._held_out[fold]
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class Lessons:
         confidence: As stated with each vote, NaN where it was not, shape (a, m).
         judged: Annotators whose votes can be held to the truth: neither it nor trusted, shape (m,).
         classes: K.
+        labelled: How often each label was given to items so far, shape (K,).
     """
 
     items: Mapping[str, int]
@@ -67,16 +76,21 @@ class Lessons:
     confidence: NDArray[np.float64] | None
     judged: NDArray[np.bool_]
     classes: int
+    labelled: NDArray[np.int64]
     _lessons: dict[Pattern, Lesson | None] = field(default_factory=dict, compare=False)
     _calibrations: dict[Pattern, Calibration | None] = field(default_factory=dict, compare=False)
 
     @cached_property
     def log_frequency(self) -> NDArray[np.float64]:
-        """How common each label is among the votes that can be judged, shape (K,)."""
+        """How common each label is among all labels, shape (K,).
+
+        Of many labels an audit shows most once or never; the labels given so far know better which
+        are common, and how far to believe them is learned from the audit.
+        """
         votes = self.votes[:, self.judged]
         counts = np.bincount(votes[votes != NO_VOTE], minlength=self.classes)
         # A vote of each of m annotators on an item is about one observation, not m.
-        each = (counts / max(1, votes.shape[1]) + 1) / (len(votes) + self.classes)
+        each = counts / max(1, votes.shape[1]) + self.labelled + 1
         return np.asarray(np.log(each / each.mean()), np.float64)
 
     def covers(self, pattern: NDArray[np.bool_], student: bool) -> bool:
@@ -119,11 +133,12 @@ class Lessons:
         mean = np.asarray([1.0, *([TOGETHER if voted else 1.0] * student), 0.0])
         sd = np.asarray([SPREADS[0], *([SPREADS[1]] * student), SPREADS[2]])
         weights = fit_weights(seen, truth, mean, sd)
-        held_out = []
-        for fold in range(FOLDS):
+
+        def without(fold: int) -> Weights:
             kept = rows % FOLDS != fold
-            held_out.append(fit_weights(seen.take(kept), truth[kept], mean, sd, weights))
-        return Lesson(weights, tuple(held_out))
+            return fit_weights(seen.take(kept), truth[kept], mean, sd, weights)
+
+        return Lesson(weights, without)
 
     def calibration(
         self,
@@ -157,7 +172,7 @@ class Lessons:
         cast = (shown != NO_VOTE).sum(axis=1)
         whole = cast > min(APART, int(pattern.sum()) - 1)
         votes, rows = shown[whole], rows[whole]
-        if not len(rows):
+        if len(rows) < MIN_POINTS:
             return None
         posterior = judge(votes, rows)
         label = posterior.argmax(axis=1)

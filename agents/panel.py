@@ -9,11 +9,12 @@ put to everybody.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from ..tools.aggregation import (
     NO_VOTE,
@@ -30,7 +31,8 @@ from ..tools.aggregation import (
 from ..tools.calibration import Calibration
 from .aggregators import Aggregation, Aggregator, build_aggregator
 from .ballot import Ballot
-from .lessons import Lessons
+from .contest import FEWEST_TO_SWITCH, Choice, Method, compare
+from .lessons import FOLDS, Lessons
 
 ENOUGH = 30
 """Audited items from which the student's weight is fitted."""
@@ -61,6 +63,9 @@ class Panel:
             ``None`` without audits.
         weighs: Whether audits teach weights; else the beliefs' one-coin posterior is kept.
         counted: Another way of adding votes up, where one is configured.
+        choice: What the audit says of ways of adding up, where it has the choice.
+        chosen: The way it has chosen where that is not weights, for the votes of all together:
+            with fewer votes than were compared, nothing was shown.
     """
 
     reference: str | None
@@ -73,6 +78,8 @@ class Panel:
     lessons: Lessons | None = None
     weighs: bool = True
     counted: Aggregator | None = None
+    choice: Choice | None = None
+    chosen: Aggregator | None = None
 
 
 def learn_panel(
@@ -89,6 +96,7 @@ def learn_panel(
     aggregation: Aggregation = "auto",
     cast: NDArray[np.int64] | None = None,
     cast_student: NDArray[np.float64] | None = None,
+    labelled: NDArray[np.int64] | None = None,
 ) -> Panel:
     """Judge the annotators on the audit sample.
 
@@ -102,10 +110,11 @@ def learn_panel(
         prior_strength: How many audits that belief is worth.
         strongest_accuracy: What a reference that is not trusted is believed to be.
         student_weight: Weight of the student until there are audits enough to fit it.
-        aggregation: How votes are added up; ``auto`` is ``weighted``.
+        aggregation: How votes are added up; ``auto`` is ``weighted`` or what is surely better.
         cast: All votes, for the methods that learn from those without an audit too, shape (n, m);
             ``None`` is those of the audit sample.
         cast_student: The student's probabilities on the same items, shape (n, K).
+        labelled: Labels given so far, to whatever items: how common each label is.
 
     Raises:
         ConfigError: The aggregation needs a library that is not installed.
@@ -131,11 +140,12 @@ def learn_panel(
         )
     truth = ballot.column(reference)
     known = truth != NO_VOTE
-    votes, truth = ballot.votes[known], truth[known]
+    ballot, truth = ballot.take(np.flatnonzero(known)), truth[known]
+    votes = ballot.votes
     figures = reliability(
         votes, truth, classes, prior_accuracy=prior_accuracy, prior_strength=prior_strength
     )
-    ceiling = 1.0 if gold else strongest_accuracy
+    ceiling, before = 1.0 if gold else strongest_accuracy, student_weight
     # Agreement with a reference that errs understates accuracy where errors are independent; those
     # of language models are not, so the others' figures are taken as they are.
     figures[ballot.annotators.index(reference)] = ceiling
@@ -149,7 +159,7 @@ def learn_panel(
         overlap[column, :] = overlap[:, column] = USUAL_OVERLAP
         overlap[column, column] = 0.0
     judged = np.asarray([name != reference and name not in gold for name in ballot.annotators])
-    return Panel(
+    panel = Panel(
         reference=reference,
         gold=tuple(gold),
         reliability=figures,
@@ -158,17 +168,84 @@ def learn_panel(
         student_weight=student_weight,
         ceiling=ceiling,
         lessons=Lessons(
-            items={ballot.item_ids[row]: place for place, row in enumerate(np.flatnonzero(known))},
+            items={item: place for place, item in enumerate(ballot.item_ids)},
             votes=votes,
             truth=truth,
             student=seen_by_student,
-            confidence=None if ballot.confidence is None else ballot.confidence[known],
+            confidence=ballot.confidence,
             judged=judged,
             classes=classes,
+            labelled=np.zeros(classes, np.int64)
+            if labelled is None
+            else np.bincount(labelled, minlength=classes),
         ),
         weighs=weighs,
         counted=counted,
     )
+    voted = int((votes[:, judged] != NO_VOTE).any(axis=1).sum())
+    if aggregation != "auto" or voted < FEWEST_TO_SWITCH or judged.sum() < 2:
+        return panel
+
+    def believe(rows: NDArray[np.bool_]) -> Panel:
+        return learn_panel(
+            ballot.take(np.flatnonzero(rows)),
+            None if seen_by_student is None else seen_by_student[rows],
+            reference=reference,
+            gold=gold,
+            classes=classes,
+            prior_accuracy=prior_accuracy,
+            prior_strength=prior_strength,
+            strongest_accuracy=strongest_accuracy,
+            student_weight=before,
+            aggregation="one_coin",
+        )
+
+    return _choose(panel, cast, believe)
+
+
+def _choose(
+    panel: Panel, cast: NDArray[np.int64], believe: Callable[[NDArray[np.bool_]], Panel]
+) -> Panel:
+    """The panel with the way of adding up that the audit speaks for.
+
+    Args:
+        panel: One that weighs.
+        cast: Votes that Dawid-Skene learns from; it is not told the truth.
+        believe: A panel of the one-coin model that has seen the labels of some audited items.
+    """
+    lessons = panel.lessons
+    assert lessons is not None
+    votes, rows = lessons.hidden(lessons.judged)
+    truth, classes = lessons.truth[rows], lessons.classes
+    student = None if lessons.student is None else lessons.student[rows]
+    ids = np.asarray(list(lessons.items), object)[rows].tolist()
+    shown = np.where(lessons.judged, cast, NO_VOTE)
+    counted = build_aggregator("dawid_skene", shown, None, classes)
+    assert counted is not None  # it has been asked for by name
+    one_coin_label = np.empty(len(rows), np.int64)
+    for fold in range(FOLDS):
+        own = rows % FOLDS == fold
+        seen = np.ones(len(lessons.truth), bool)
+        seen[rows[own]] = False
+        view = None if student is None else student[own]
+        one_coin_label[own] = posterior_of(votes[own], believe(seen), classes, view).argmax(axis=1)
+    weighted = posterior_of(votes, panel, classes, student, ids).argmax(axis=1)
+    labels: dict[Method, NDArray[np.int64]] = {
+        "weighted": weighted,
+        "one_coin": one_coin_label,
+        "dawid_skene": counted(votes, None).argmax(axis=1),
+    }
+    choice = compare(votes, truth, labels, FOLDS)
+    chosen: dict[Method, Aggregator] = {
+        "one_coin": lambda cast, view: _believed(cast, panel, classes, view, lessons.judged),
+        "dawid_skene": counted,
+        "single": lambda cast, _: one_coin(
+            np.where(np.arange(cast.shape[1]) == choice.annotator, cast, NO_VOTE),
+            panel.reliability,
+            classes,
+        ),
+    }
+    return replace(panel, choice=choice, chosen=chosen.get(choice.method))
 
 
 def _overlap(
@@ -180,10 +257,8 @@ def _overlap(
     np.fill_diagonal(usual, 0.0)
     if not audited:
         return usual
-    seen = redundancy(votes, truth, classes)
-    return np.asarray(
-        (audited * seen + OVERLAP_STRENGTH * usual) / (audited + OVERLAP_STRENGTH), np.float64
-    )
+    seen = audited * redundancy(votes, truth, classes)
+    return np.asarray((seen + OVERLAP_STRENGTH * usual) / (audited + OVERLAP_STRENGTH), np.float64)
 
 
 def posterior_of(
@@ -257,6 +332,8 @@ def _posterior(
     lessons = panel.lessons if panel.weighs else None
     if lessons is not None:
         pattern = lessons.taken_as(pattern)
+        if panel.chosen is not None and (pattern == lessons.judged).all():
+            return panel.chosen(votes, student)
 
     def see(cast: NDArray[np.int64], view: NDArray[np.float64] | None) -> Evidence:
         assert lessons is not None
@@ -264,16 +341,27 @@ def _posterior(
 
     lesson = None if lessons is None else lessons.of(pattern, student is not None, see)
     if lesson is None:
-        shared = panel.overlap * pattern[:, None] * pattern[None, :]
-        prior = None if student is None else _student_prior(student, panel, classes)
-        return one_coin(votes, panel.reliability, classes, prior, 1.0, effective_weights(shared))
+        return _believed(votes, panel, classes, student, pattern)
     seen = see(votes, student)
     posterior = weighted_posterior(seen, lesson.weights)
-    for fold, weights in enumerate(lesson.held_out):
-        own = (places >= 0) & (places % len(lesson.held_out) == fold)
+    for fold in range(FOLDS):
+        own = (places >= 0) & (places % FOLDS == fold)
         if own.any():
-            posterior[own] = weighted_posterior(seen.take(own), weights)
+            posterior[own] = weighted_posterior(seen.take(own), lesson.held_out(fold))
     return posterior
+
+
+def _believed(
+    votes: NDArray[np.int64],
+    panel: Panel,
+    classes: int,
+    student: NDArray[np.float64] | None,
+    pattern: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """The one-coin posterior in which votes share what they have in common."""
+    shared = panel.overlap * pattern[:, None] * pattern[None, :]
+    prior = None if student is None else _student_prior(student, panel, classes)
+    return one_coin(votes, panel.reliability, classes, prior, 1.0, effective_weights(shared))
 
 
 def _see(
@@ -307,11 +395,6 @@ def _fit_weight(student: NDArray[np.float64], truth: NDArray[np.int64], prior: f
     if len(truth) < ENOUGH:
         return prior
     logs = np.log(np.maximum(student, 1e-12))
-    fits = []
-    for exponent in EXPONENTS:
-        scaled = logs * exponent
-        total = np.log(np.exp(scaled - scaled.max(axis=1, keepdims=True)).sum(axis=1))
-        fits.append(
-            float((scaled[np.arange(len(truth)), truth] - scaled.max(axis=1) - total).sum())
-        )
+    given = logs[np.arange(len(truth)), truth]
+    fits = [float((by * given - logsumexp(by * logs, axis=1)).sum()) for by in EXPONENTS]
     return EXPONENTS[int(np.argmax(fits))]

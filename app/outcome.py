@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Row = tuple[str, str]
+SAVED_BY = "asking no more who was found useless or redundant"
 
 
 def show(console: Console, summary: dict[str, Any], folder: Path) -> None:
@@ -110,13 +111,15 @@ def _student_rows(summary: dict[str, Any]) -> list[Row]:
 
 def _cost_rows(summary: dict[str, Any]) -> list[Row]:
     money = summary["money"]
+    spent = f"{usd(money['spent_usd'])} of the cap of {usd(money['cap_usd'])}"
     unsure = f", {usd(money['uncertain_usd'])} uncertain" if money["uncertain_usd"] else ""
+    saved = f"; {usd(money['saved_usd'])} saved by {SAVED_BY}" if money.get("saved_usd") else ""
     who = ", ".join(
         f"{row['annotator']} {row['votes']:,} votes for {usd(row['spent_usd'])}"
         for row in summary["annotators"]
     )
     return [
-        ("Money", f"{usd(money['spent_usd'])} of the cap of {usd(money['cap_usd'])}{unsure}"),
+        ("Money", f"{spent}{unsure}{saved}"),
         ("Annotators", who),
         (
             "Requests",

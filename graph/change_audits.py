@@ -41,7 +41,8 @@ def audit_of_changes(
         or checked.churn is None
         or target is None
         or not target.trusted
-        or ctx.ledger.log.decisions(AUDIT_CHANGE)
+        # One that this very step has written before a crash is put now.
+        or any(made.step < state["step"] for made in ctx.ledger.log.decisions(AUDIT_CHANGE))
     ):
         return []
     before, after = history[-1 - checked.window], history[-1]

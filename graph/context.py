@@ -210,6 +210,7 @@ class RunContext:
             aggregation=method,
             cast=self.ballot(voted).votes if voted else None,
             cast_student=self.student_view(voted, fit) if voted else None,
+            labelled=None if fit is None else fit.labels,
         )
 
     def _voted(self) -> list[str]:

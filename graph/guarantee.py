@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..agents.annotators.recorded import NOT_RECORDED
 from ..agents.ballot import Ballot
 from ..agents.critic import Ruling
 from ..agents.ensemble import Ask, Voter, ask, reference
@@ -53,15 +54,24 @@ class Finished:
 
 
 def last_audit(ctx: RunContext) -> list[str] | None:
-    """The sample of the last audit since the last delivery; ``None`` before it is drawn."""
-    delivered = [decision.step for decision in ctx.ledger.log.decisions("deliver")]
-    drawn = [
-        decision
-        for decision in ctx.ledger.log.decisions(LAST_AUDIT)
-        if ctx.step is None or decision.step < ctx.step
-    ]
-    if not drawn or (delivered and delivered[-1] > drawn[-1].step and ctx.step is not None):
+    """The sample of the last audit; ``None`` before it is drawn.
+
+    It holds through a delivery that nothing has followed: a run that is taken up again, only to
+    find that it must end, has no other labels to prove something of.
+    """
+
+    # A step that runs again after a crash must not see its own: it would draw and pay once more.
+    def earlier(kind: str) -> list[Decision]:
+        found = ctx.ledger.log.decisions(kind)
+        return [made for made in found if ctx.step is None or made.step < ctx.step]
+
+    drawn, delivered = earlier(LAST_AUDIT), earlier("deliver")
+    if not drawn:
         return None
+    if ctx.step is not None and delivered and delivered[-1].step > drawn[-1].step:
+        bought = [made for kind in ("batch", "sweep") for made in earlier(kind) if made.decision]
+        if any(made.step > delivered[-1].step for made in bought):
+            return None
     items: list[str] = drawn[-1].decision["items"]
     return items
 
@@ -170,24 +180,33 @@ def judge_labels(ctx: RunContext, finished: Finished, panel: Panel) -> Acceptanc
     """What the last audit proves.
 
     A text of it that a person left unanswered, or found no label right for, counts as wrong. A
-    model that the caps did not pay for to the end was asked about a shorter sample.
+    model that the caps did not pay for to the end was asked about a shorter sample. Where recorded
+    votes lack a text that was drawn, as they do in most replays, nothing is proven: the others are
+    no random sample, and that nobody was asked says nothing of a label.
     """
     guarantee, judge = _terms(ctx)
     audited = finished.audited
     column = finished.ballot.annotators.index(judge.name)
     answered = np.flatnonzero(finished.ballot.answers[audited, column] > 0)
+    lacking = _not_recorded(ctx, judge.name, [finished.ballot.item_ids[row] for row in audited])
+    if lacking:
+        answered = answered[:0]
     if not judge.person:
         audited = audited[: int(answered[-1]) + 1 if len(answered) else 0]
     if not len(answered):
         audited = audited[:0]
     truth = gold_labels(finished.ballot, panel)[audited]
-    return accept_labels(
+    proven = accept_labels(
         np.clip(finished.verdict.p_correct, 0.0, 1.0),
         audited,
         truth != finished.verdict.label[audited],
         error=guarantee.error,
         confidence=guarantee.confidence,
     )
+    if not lacking:
+        return proven
+    of = f"{lacking} of the {len(finished.audited)} texts that the last audit drew"
+    return replace(proven, why_not=f"the recorded votes of {judge.name} lack {of}")
 
 
 def least(ctx: RunContext, proven: Acceptance) -> float:
@@ -247,6 +266,14 @@ def _terms(ctx: RunContext) -> tuple[GuaranteeConfig, Voter]:
     if guarantee is None or judge is None:
         raise ValueError("a last audit needs ensemble.guarantee and a trusted annotator")
     return guarantee, judge
+
+
+def _not_recorded(ctx: RunContext, judge: str, items: list[str]) -> int:
+    votes = ctx.ledger.votes.of_items(items).values()
+    return sum(
+        any(vote.annotator == judge and vote.invalid == NOT_RECORDED for vote in given)
+        for given in votes
+    )
 
 
 def _rows(ballot: Ballot, kept: NDArray[np.bool_]) -> Ballot:

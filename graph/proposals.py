@@ -12,8 +12,10 @@ from typing import Any, get_args
 
 from ..agents.critic import ProposalKind
 from ..agents.critic_bench import Proposal
+from ..agents.ensemble import reference
 from ..tools.ledger import Decision, Ledger
 from .context import RunContext
+from .roster import roster
 from .state import Order, RunState
 
 ACCEPT = "accept_proposal"
@@ -107,18 +109,39 @@ def take_up(ctx: RunContext, state: RunState) -> list[str]:
         Items whose labels are to be put to the next annotator.
     """
     items: list[str] = []
+    gone: set[str] = set()
     for entry in awaiting(ctx.ledger, state["step"]):
         proposal = entry.proposal
         if proposal.kind == "relabel_items":
             known = [item for item in proposal.items if item in ctx.pool]
             items += known
             _applied(ctx, state, entry, f"{len(known)} labels are put to the next annotator")
+        elif proposal.kind == "drop_annotator" and (why := _needed(ctx, proposal.target, gone)):
+            _applied(ctx, state, entry, f"{proposal.target} is not dropped: {why}")
         elif proposal.kind == "drop_annotator":
+            gone.add(proposal.target)
             out = {"annotator": proposal.target, "action": "drop", "labels": []}
             members = [{**out, "reason": f"proposal {entry.number}: {proposal.evidence}"}]
             _decide(ctx, state, entry, "membership", {"members": members})
             _applied(ctx, state, entry, f"{proposal.target} is asked no more")
     return list(dict.fromkeys(items))
+
+
+def _needed(ctx: RunContext, name: str, gone: set[str]) -> str | None:
+    """Why a run can not go on without an annotator; ``None`` where it can.
+
+    Args:
+        ctx: The run.
+        name: The annotator's.
+        gone: Those that are dropped in this very step.
+    """
+    voter = next((voter for voter in ctx.voters if voter.name == name), None)
+    if voter is None:
+        return "there is no annotator of this name"
+    if voter.trusted or voter == reference(ctx.voters):
+        return "the audits rest on it"
+    models = [one.name for one in roster(ctx).voters if not one.person and one.name not in gone]
+    return "it is the last one that can be asked" if models == [name] else None
 
 
 def order_of_proposals(

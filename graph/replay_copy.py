@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..agents.annotators.recorded import NOT_RECORDED
 from ..tools.errors import ConfigError, LockedError
 from ..tools.ledger import CHECK_ATTEMPTS, Vote
 from .context import RunContext
@@ -90,7 +91,7 @@ def export_votes(ctx: RunContext, path: Path) -> int:
     """
     given: dict[tuple[str, str], list[Vote]] = {}
     for vote in ctx.ledger.votes.all():
-        if vote.attempt < CHECK_ATTEMPTS and vote.invalid != "not_recorded":
+        if vote.attempt < CHECK_ATTEMPTS and vote.invalid != NOT_RECORDED:
             given.setdefault((vote.item_id, vote.annotator), []).append(vote)
     # A file without any vote of an annotator is taken for a mistake; nobody asks about item "".
     rows: list[dict[str, Any]] = [

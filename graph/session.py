@@ -120,7 +120,8 @@ def open_run(
             pool=pool,
             rows=rows,
             embedder=embedder,
-            prompts=PromptLibrary([folder / PROMPT_FOLDER]),
+            # A run that an earlier version began lacks the prompts that are new since then.
+            prompts=PromptLibrary([folder / PROMPT_FOLDER, packaged_prompts()]),
             notify=notify,
             stopping=stopping,
         )

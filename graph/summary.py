@@ -22,6 +22,7 @@ from .quality import (
     label_strata,
     powered_figures,
 )
+from .roster import money_saved
 from .state import RunState
 from .value import value
 
@@ -63,6 +64,7 @@ def summarise(ctx: RunContext, state: RunState, status: str) -> dict[str, Any]:
         "money": {
             "spent_usd": to_usd(balance.spent),
             "uncertain_usd": to_usd(balance.uncertain),
+            "saved_usd": to_usd(sum(saved["nano"] for saved in money_saved(ctx).values())),
             "cap_usd": ctx.config.budget.usd,
             "value_usd": to_usd(worth.nano),
             "value_from": worth.explanation,

@@ -77,6 +77,8 @@ def refusals(refused: NDArray[np.bool_], answered: NDArray[np.bool_]) -> NDArray
     Returns:
         (n,) shares; 0 where no witness has answered.
     """
+    if not refused.shape[1]:
+        return np.zeros(len(refused))
     rate = (refused & answered).sum(axis=0) / np.maximum(answered.sum(axis=0), 1)
     heard = answered & (rate <= max(REFUSES, 1.5 * float(np.median(rate))))
     return np.asarray((refused & heard).sum(axis=1) / np.maximum(heard.sum(axis=1), 1), np.float64)

@@ -8,7 +8,7 @@ to the run's own churn and held near a usual value, for a few noisy rounds say l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,52 @@ STRENGTH = 1.0
 LEAST, MOST = 0.1, 2.0
 ENOUGH = 4
 """Churns of single rounds from which an exponent is fitted."""
+LEARNABLE = 0.5
+"""Part of the student's expected error that further labels can take away; the rest is noise."""
+
+
+class Ahead(NamedTuple):
+    """The next batch on the learning curve of a run.
+
+    Attributes:
+        exponent: c of the curve.
+        share: part of the window's gain that the next batch can bring.
+        effort: labels (or nanodollars) at the start of the window, now, and after the next batch;
+            None where the window starts at nothing or brought nothing.
+        by_money: whether effort is money.
+    """
+
+    exponent: float
+    share: float
+    effort: tuple[float, float, float] | None
+    by_money: bool
+
+
+def look_ahead(
+    history: Sequence[Ints],
+    money: Sequence[int],
+    labels: Sequence[int] | None,
+    window: int,
+    planned: int,
+) -> Ahead:
+    """Where the next batch lies on the curve, by labels; by money where rounds bring none.
+
+    Args:
+        history: predictions of each round on the stop set, two rounds or more.
+        money: cumulative nanodollars of each round.
+        labels: labels by each round, or None.
+        window: rounds to look back.
+        planned: nanodollars of the next batch.
+    """
+    by_money = labels is None or labels[-1] <= labels[-2] or labels[-1 - window] <= 0
+    effort: Sequence[int] = money if by_money or labels is None else labels
+    start, now = effort[-1 - window], effort[-1]
+    if start <= 0 or now <= start:
+        return Ahead(EXPONENT, 1.0 / window, None, by_money)
+    then = now + (planned if by_money else effort[-1] - effort[-2])
+    exponent = fit_exponent(history, effort)
+    share = share_of_next(start, now, then, exponent)
+    return Ahead(exponent, share, (start, now, then), by_money)
 
 
 def fit_exponent(history: Sequence[Ints], effort: Sequence[float]) -> float:
@@ -65,3 +111,18 @@ def share_of_next(before: float, now: float, then: float, exponent: float) -> fl
     """
     past = before**-exponent - now**-exponent
     return float((now**-exponent - then**-exponent) / past)
+
+
+def learnable(error: float, before: float, now: float, exponent: float) -> float:
+    """Gain from `before` to `now` labels if half of the error that is left falls as n^-c.
+
+    Args:
+        error: expected error of the student now.
+        before: labels at the start of the window, positive.
+        now: labels by now, no fewer.
+        exponent: c.
+
+    Returns:
+        error / 2 x ((now / before)^c - 1), in accuracy.
+    """
+    return float(LEARNABLE * error * ((now / before) ** exponent - 1))

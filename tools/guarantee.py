@@ -154,7 +154,9 @@ def accept_labels(
             kept = (candidate.threshold, total - found, found, slipped)
     if kept is not None:
         return Acceptance(*kept, n, needed)
-    if n < needed or not sequence:
+    if n == size:
+        why = "no label was left that the audit did not look at"
+    elif n < needed or not sequence:
         why = f"{n} audits are too few to prove an error of {error:.1%} or less"
     else:
         why = f"too many of the surest labels were wrong among {n} audits"
@@ -200,6 +202,8 @@ def candidates(
     """
     from scipy.stats import binom, hypergeom
 
+    if not len(scores):
+        return []
     values, counts = np.unique(-np.asarray(scores, np.float64), return_counts=True)
     values, totals, size = -values, counts.cumsum(), len(scores)
     announced = np.cumsum((1 - values) * counts)

@@ -13,7 +13,7 @@ class NextDollars(NamedTuple):
     """What more money would buy, in points (0.01) of accuracy; None where it can not be said.
 
     Attributes:
-        expected_points: rho x churn, falling as the learning curve does.
+        expected_points: the expected gain, falling as the learning curve does.
         low_points: lower end of the band.
         high_points: upper end of the band.
         at_most_points: the churn itself, extended in a straight line; capped at 100.
@@ -31,7 +31,8 @@ def next_dollars(check: Check, usd: float) -> NextDollars:
     """What another `usd` would buy, gains falling as labels are added.
 
     The band takes the ends of the intervals of churn and of rho together with an exponent of the
-    learning curve that is twice and half as great, so it is wider than each of them.
+    learning curve that is twice and half as great, and none or all of the student's expected error
+    for what can be learned, so it is wider than each of them.
 
     Args:
         check: the last check.
@@ -51,11 +52,17 @@ def next_dollars(check: Check, usd: float) -> NextDollars:
     churns = (check.churn_low, check.churn_high)
     shares = [_share_of(check, batches, times) for times in (2.0, 0.5)]
     steady = usd * NANO / check.money_window
-    products = [rho * d * s for rho in ends for d in churns for s in shares]
+    products = [
+        s * (check.weight * rho * d + (1 - check.weight) * left)
+        for rho in ends
+        for d in churns
+        for s in shares
+        for left in (0.0, 2 * check.learnable)
+    ]
+    gain = check.weight * check.rho * check.churn_likely + (1 - check.weight) * check.learnable
     at_most = min(100 * max(steady, share) * check.churn_high, 100.0)
     low, expected, high = (
-        max(min(100 * x, at_most), -100.0)
-        for x in (min(products), check.rho * check.churn_likely * share, max(products))
+        max(min(100 * x, at_most), -100.0) for x in (min(products), gain * share, max(products))
     )
     text = (
         f"Another ${usd:,.2f} buys about {expected:.2f} points of {_target(check)} "
@@ -93,6 +100,7 @@ def explain(check: Check) -> str:
     kind = "Class-weighted churn" if check.weighted else "Churn"
     expected, most = check.expected_gain or 0, check.certificate_gain or 0
     a, m = show(check.value), show(check.money_next)
+    counted = round(check.value * check.rho * check.churn_likely)
     rounds = "round" if check.window == 1 else f"{check.window} rounds"
     lines = [
         head,
@@ -102,7 +110,8 @@ def explain(check: Check) -> str:
         f"Value A = {a}, {points}. Net improvement rho = {check.rho:.3f} "
         f"({check.rho_low:.2f} to {check.rho_high:.2f}), {RHO_FROM[check.rho_from]}.",
         f"Expected gain of the window: A x rho x d = {a} x {check.rho:.3f} x "
-        f"{check.churn_likely:.4f} = {show(expected)} (d with half a change added).",
+        f"{check.churn_likely:.4f} = {show(counted)} (d with half a change added).",
+        *_weighed(check, counted, expected),
         f"Next batch: {_share(check)} = {check.next_share:.3f} of it, "
         f"{show(check.next_gain or 0)}{_against(check.next_gain or 0, check.money_next, m)}.",
         f"At most, for the window: A x upper d = {a} x {check.churn_high:.4f} = "
@@ -111,10 +120,29 @@ def explain(check: Check) -> str:
     return "\n".join(lines)
 
 
+def _weighed(check: Check, counted: int, expected: int) -> list[str]:
+    """The line on what is left to learn, where it counts for something."""
+    if check.weight == 1 or check.effort is None:
+        return []
+    start, now, _ = _efforts(check)
+    left, w = show(round(check.value * check.learnable)), check.weight
+    return [
+        f"A few changes are a noisy count, so half of the student's expected error e = "
+        f"{check.error:.2%} is taken to be learnable: the lesser of upper d and "
+        f"e / 2 x (({now} / {start})^{check.exponent:.2f} - 1), {check.learnable:.4f}, x A = "
+        f"{left}. Together: {w:.2f} x {show(counted)} + {1 - w:.2f} x {left} = {show(expected)}."
+    ]
+
+
+def _efforts(check: Check) -> list[str]:
+    """Effort at the start of the window, now, and after the next batch."""
+    return [show(int(e)) if check.by_money else f"{e:,.0f}" for e in check.effort or ()]
+
+
 def _share(check: Check) -> str:
     if check.effort is None:
         return f"an equal share, 1 / {check.window}"
-    start, now, then = (show(int(e)) if check.by_money else f"{e:,.0f}" for e in check.effort)
+    start, now, then = _efforts(check)
     unit = "money" if check.by_money else "labels"
     c = f"{check.exponent:.2f}"
     return (

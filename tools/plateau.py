@@ -10,7 +10,8 @@ going from 0 to 1; the objective is the cost of errors and labels (Pullar-Streck
 
 The rule looks one batch ahead: m is the price of the next batch, g the share of the window's gain
 that it can bring, gains falling as in `decay`. rho is measured without labels, by how much surer
-the student is of its new labels than of the old ones, and corrected by an audit where one pays.
+the student is of its new labels than of the old ones, and corrected by an audit where one pays. A
+few changes are a noisy count: what the student's expected error leaves to learn is weighed in.
 
 Churn is the label-free signal that follows accuracy best (stabilising predictions, Bloodgood &
 Vijay-Shanker 2009); this puts a price on it. Stopping at the first batch that does not pay is
@@ -28,9 +29,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .audit import churn
-from .decay import EXPONENT, fit_exponent, share_of_next
+from .decay import EXPONENT, learnable, look_ahead
 from .money import show, to_nano
-from .rho import PRIOR_RHO, Rho, RhoSource, confidence_rho, rho_interval
+from .rho import PRIOR_RHO, Rho, RhoSource, confidence_rho, expected_error, rho_interval
 
 Ints: TypeAlias = NDArray[np.integer[Any]]
 Floats: TypeAlias = NDArray[np.floating[Any]]
@@ -38,6 +39,8 @@ Verdict: TypeAlias = Literal["continue", "propose_stop", "stop"]
 
 ENOUGH_CHANGES = 50
 """Changed predictions from which the configured window is long enough."""
+DOUBT = 5.0
+"""Changed predictions that what is left to learn counts for; 3 to 8 do as well."""
 
 
 class StoppingConfig(BaseModel):
@@ -157,7 +160,7 @@ class Check:
         money_window: spent in the window.
         value: A, what accuracy going from 0 to 1 is worth.
         rho: net improvement among changed predictions.
-        expected_gain: A * rho * churn_likely.
+        expected_gain: A * (weight * rho * churn_likely + (1 - weight) * learnable).
         certificate_gain: A * churn_high, the most that the window can have brought.
         certificate: certificate_gain < money_window.
         rule: next_gain < money_next, or the plateau test of free rounds.
@@ -175,6 +178,10 @@ class Check:
         effort: labels (or nanodollars, `by_money`) at the start of the window, now, and after the
             next batch.
         by_money: whether effort is money.
+        weight: of the changed predictions in the expected gain, n / (n + 5) for n of them; 1 where
+            the student's probabilities are not known or `prior_rho` is configured.
+        error: expected error of the student, by its own probabilities.
+        learnable: gain of the window if half of that error could be learned; at most churn_high.
     """
 
     round: int
@@ -204,6 +211,9 @@ class Check:
     money_next: int = 0
     effort: tuple[float, float, float] | None = None
     by_money: bool = False
+    weight: float = 1.0
+    error: float = 0.0
+    learnable: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the ledger; `Check.from_dict` reads them back."""
@@ -239,7 +249,8 @@ def check(
         streak: the streak of the previous check (0 after a gate reset it).
         rho: what an audit of changed predictions came to; None takes the configured prior, else
             the confidence of the student.
-        proba: (n, K) probabilities of the last student on the stop set, for its confidence.
+        proba: (n, K) probabilities of the last student on the stop set, for its confidence and
+            its expected error.
         labels: labels by each round, for the decay of gains; None, or where a round brought none,
             takes money in their place.
         next_cost: nanodollars of the next batch; None takes what the last one cost.
@@ -297,10 +308,17 @@ def check(
     moved = churn(before, after, class_weights)
     d = moved.estimate or 0.0
     rho = rho or expected_rho(config, before, after, proba, class_weights)
-    exponent, share, effort, by_money = _look_ahead(history, money, labels, window, planned)
+    ahead = look_ahead(history, money, labels, window, planned)
     likely = (d * moved.n + 0.5) / (moved.n + 1)
-    expected, most = round(value * rho.estimate * likely), round(value * moved.high)
-    coming = round(expected * share)
+    weight, error, left = 1.0, 0.0, 0.0
+    if proba is not None and config.prior_rho is None and ahead.effort is not None:
+        changed = int((before != after).sum())
+        weight = changed / (changed + DOUBT)
+        error = expected_error(after, proba, class_weights)
+        left = min(learnable(error, *ahead.effort[:2], ahead.exponent), moved.high)
+    gain = weight * rho.estimate * likely + (1 - weight) * left
+    expected, most = round(value * gain), round(value * moved.high)
+    coming = round(expected * ahead.share)
     # What the next batch costs nothing for may be had, whatever the last one cost.
     certificate = most < spent and planned > 0
     # Without a price money can not decide: then a plateau is a churn that is surely small.
@@ -328,11 +346,14 @@ def check(
         streak=streak,
         verdict=verdict,
         why=why,
-        exponent=exponent,
-        next_share=share,
+        exponent=ahead.exponent,
+        next_share=ahead.share,
         next_gain=coming,
-        effort=effort,
-        by_money=by_money,
+        effort=ahead.effort,
+        by_money=ahead.by_money,
+        weight=weight,
+        error=error,
+        learnable=left,
     )
 
 
@@ -358,25 +379,6 @@ def expected_rho(
     if config.prior_rho is not None or proba is None:
         return rho_interval(config.prior_rho or PRIOR_RHO, 0, "prior")
     return confidence_rho(before, after, proba, class_weights)
-
-
-def _look_ahead(
-    history: Sequence[Ints],
-    money: Sequence[int],
-    labels: Sequence[int] | None,
-    window: int,
-    planned: int,
-) -> tuple[float, float, tuple[float, float, float] | None, bool]:
-    """Exponent, share of the window's gain that the next batch can bring, effort, and its unit."""
-    by_money = labels is None or labels[-1] <= labels[-2] or labels[-1 - window] <= 0
-    effort: Sequence[int] = money if by_money or labels is None else labels
-    start, now = effort[-1 - window], effort[-1]
-    if start <= 0 or now <= start:
-        return EXPONENT, 1.0 / window, None, by_money
-    then = now + (planned if by_money else effort[-1] - effort[-2])
-    exponent = fit_exponent(history, effort)
-    share = share_of_next(start, now, then, exponent)
-    return exponent, share, (start, now, then), by_money
 
 
 def _verdict(

@@ -80,6 +80,23 @@ def confidence_rho(
     return rho_interval(TRUST * float(gained.sum() / moved.sum()), len(rows), "confidence")
 
 
+def expected_error(now: Ints, proba: Floats, class_weights: Floats | None = None) -> float:
+    """Mean probability that a prediction is wrong, by the student's own probabilities.
+
+    Args:
+        now: (n,) predicted labels, n >= 1.
+        proba: (n, K) probabilities of the same student.
+        class_weights: (K,) weights m of the classes; then the expected loss of weighted accuracy.
+
+    Returns:
+        Mean of 1 - p(label); with weights of sum_k m_k p(k) - m_label p(label).
+    """
+    p = proba.astype(np.float64)
+    weights = np.ones(p.shape[1]) if class_weights is None else class_weights
+    kept = weights[now] * p[np.arange(len(now)), now]
+    return max(float((p @ weights - kept).mean()), 0.0)
+
+
 def rho_after_audit(fixed: int, broken: int, audited: int, prior: Rho) -> Rho:
     """The prior with an audit of changed predictions folded in; see `audit.audited_rho`."""
     if not audited:

@@ -67,12 +67,14 @@ class StopRule:
         defaults: parameters as in the source.
         reads: what it needs beside the predictions: "money", "proba", "audit", "labels".
         source: where it comes from.
+        churns: whether it looks at the predictions on the stop set.
     """
 
     stop: Stop
     defaults: Mapping[str, float]
     reads: tuple[str, ...]
     source: str
+    churns: bool = True
 
     def __call__(self, record: RunRecord, **parameters: float) -> int | None:
         """The round after which the rule stops, or None.
@@ -91,6 +93,8 @@ class StopRule:
 
     def lacks(self, record: RunRecord) -> str | None:
         """What the rule reads and the record does not hold."""
+        if self.churns and not record.predictions.shape[1]:
+            return "a stop set, for which the pool is too small"
         if "proba" in self.reads and record.proba is None:
             return "the student's probabilities"
         audit = record.audit_accuracy
@@ -269,6 +273,7 @@ STOP_RULES: dict[str, StopRule] = {
         {"epsilon": 0.005, "patience": 2},
         ("audit",),
         "usual early stopping, on the audit sample",
+        churns=False,
     ),
     "marginal_gain": StopRule(
         marginal_gain,
@@ -276,9 +281,14 @@ STOP_RULES: dict[str, StopRule] = {
         ("money", "audit"),
         "gain of measured accuracy per cost, after the performance-improvement-cost ratio of "
         "Rouzegar (2024); its formula is not published, so this is an own reading",
+        churns=False,
     ),
-    "fixed_labels": StopRule(fixed_labels, {"labels": 1000}, ("labels",), "a fixed label budget"),
-    "fixed_budget": StopRule(fixed_budget, {"usd": 10}, ("money",), "a fixed money budget"),
-    "to_the_end": StopRule(to_the_end, {}, (), "no rule: the caps end the run"),
+    "fixed_labels": StopRule(
+        fixed_labels, {"labels": 1000}, ("labels",), "a fixed label budget", churns=False
+    ),
+    "fixed_budget": StopRule(
+        fixed_budget, {"usd": 10}, ("money",), "a fixed money budget", churns=False
+    ),
+    "to_the_end": StopRule(to_the_end, {}, (), "no rule: the caps end the run", churns=False),
 }
 """Every rule by name, at the defaults of its source."""

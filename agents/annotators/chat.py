@@ -192,8 +192,10 @@ class ChatAnnotator:
             "guidelines": self._task.guidelines,
             "labels": [labels[number] for number in order],
             "want_reason": self._config.reasons,
-            "want_confidence": self._config.confidence == "stated",
         }
+        if self._config.confidence != "stated":
+            # What is usual is left out, too: a template of somebody's own may not know the input.
+            shared["want_confidence"] = False
         if reworded(attempt):
             return self._reworded.render(**shared, text=questions[0].text)
         if self._config.items_per_request == 1:

@@ -22,6 +22,8 @@ from .settings import RecordedAnnotatorConfig
 
 OUTSIDE = "?"
 """How a recorded file marks an answer that was outside the label set."""
+NOT_RECORDED = "not_recorded"
+"""Why there is no label where the file has no answer: nobody was asked."""
 
 
 class Detail(NamedTuple):
@@ -79,7 +81,7 @@ class RecordedAnnotator:
         for question, cost, detail in zip(questions, costs.tolist(), details, strict=True):
             answer = self._votes.get(question.item_id)
             label = self._labels.get(normalised_label(answer or ""))
-            unusable = "not_recorded" if answer is None else detail.invalid or "not_in_label_set"
+            unusable = NOT_RECORDED if answer is None else detail.invalid or "not_in_label_set"
             invalid = None if label else unusable
             votes.append(
                 Vote(

@@ -235,6 +235,7 @@ def _write_down(
     counts: dict[str, int] = defaultdict(int)
     for ruling in rulings:
         counts["soft" if ruling.soft else ruling.action] += 1
+    names = tuple(voter.name for voter in ctx.voters)
     ctx.ledger.log.decide(
         Decision(
             state["step"],
@@ -249,7 +250,11 @@ def _write_down(
                     if r.action in PURPOSES
                 },
             },
-            {"by": by, "annotators": panel_table(ctx, panel)},
+            {
+                "by": by,
+                "annotators": panel_table(ctx, panel),
+                "aggregation": panel.choice.evidence(names) if panel.choice else None,
+            },
         )
     )
     ctx.notify({"event": "ruled", "round": state["round"], **counts})

@@ -58,8 +58,8 @@ def data(tmp_path_factory):
 
 
 def test_a_draw_has_every_arm_and_comes_out_the_same_again(cascade, data, monkeypatch):
-    monkeypatch.setattr(cascade, "COSTS", 4)
-    monkeypatch.setattr(cascade, "THRESHOLDS", (0.6, 0.9))
+    monkeypatch.setattr(cascade, "COSTS", 2)
+    monkeypatch.setattr(cascade, "THRESHOLDS", (0.9,))
     drawn = cascade.run_one(("made_up", "price", 1), data=data, audits=40)
     assert drawn.annotators == list(PRICES)
     usd = [point.usd for point in drawn.singles]
@@ -69,20 +69,38 @@ def test_a_draw_has_every_arm_and_comes_out_the_same_again(cascade, data, monkey
     for point in [*drawn.router, *drawn.tiers]:
         assert drawn.audit_usd - 1e-12 <= point.usd <= drawn.panel.usd
         assert 0.5 < point.accuracy <= 1
-    assert drawn.router[0].usd < drawn.router[-1].usd
+        assert point.accuracy == pytest.approx(sum(point.halves) / 2)
+    assert drawn.router[0].usd < max(point.usd for point in drawn.router[:-4])
     assert cascade.run_one(("made_up", "price", 1), data=data, audits=40) == drawn
     figures = cascade.show([drawn], ["price"])
     assert figures["all"]["price"]["panel"]["goal"] == 0.25
+    value = cascade.show_value([drawn])["made_up"]["0.3"]
+    assert value["router"]["mean"] == pytest.approx(
+        drawn.router[-1].accuracy - drawn.router[-1].usd / (drawn.texts * 0.3)
+    )
+    assert set(value["others_less_router"]) == {"cheapest", "dearest", "best_by_audit", "panel"}
 
 
 def test_a_share_is_read_off_the_upper_edge_of_a_curve(cascade):
     figures = sys.modules["cascade_figures"]
-    points = [figures.Point(*pair) for pair in [(1, 0.5), (2, 0.7), (3, 0.6), (4, 0.8)]]
-    target = figures.Point(10, 0.75)
-    assert figures.share_to_reach(points, target) == pytest.approx(0.3)
-    assert figures.share_to_reach(points, figures.Point(10, 0.5)) == pytest.approx(0.1)
-    assert figures.share_to_reach(points, figures.Point(10, 0.9)) == math.inf
-    assert figures.accuracy_at(points, 3.5) == 0.7
+
+    def point(usd, accuracy):
+        return figures.Point(usd, accuracy, (accuracy, accuracy))
+
+    points = [point(*pair) for pair in [(1, 0.5), (2, 0.7), (3, 0.6), (4, 0.8)]]
+    assert figures.share_to_reach(points, point(10, 0.75)) == pytest.approx(0.3)
+    assert figures.share_to_reach(points, point(10, 0.5)) == pytest.approx(0.1)
+    assert figures.share_to_reach(points, point(10, 0.9)) == math.inf
+
+
+def test_a_point_is_chosen_on_one_half_and_scored_on_the_other(cascade):
+    figures = sys.modules["cascade_figures"]
+    target = figures.Point(10, 0.7, (0.7, 0.7))
+    lucky_once = [figures.Point(1, 0.7, (0.9, 0.5)), figures.Point(2, 0.65, (0.7, 0.6))]
+    # The first half prefers the first point, the second half the second one.
+    assert figures.held_out(lucky_once, target, 5) == pytest.approx([-0.2, 0.0])
+    assert figures.held_out(lucky_once, target, 1.5) == pytest.approx([-0.2, 0.2])
+    assert figures.held_out(lucky_once, target, 0.5) == []
 
 
 def test_one_annotator_of_each_stretch_of_prices(cascade):

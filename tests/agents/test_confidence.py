@@ -46,11 +46,11 @@ def build(openai_server, ledger):
     openai_server.script = script
     made = []
 
-    def annotator(**more):
+    def annotator(prompts=PROMPTS, **more):
         basic = {"kind": "chat", "name": "m", "model": "m", "base_url": openai_server.url}
         config = {**basic, "price": {"in": 1, "out": 2}, "retries": 0, "reasons": False, **more}
         settings = ChatAnnotatorConfig.model_validate(config)
-        made.append(ChatAnnotator(settings, TASK, PROMPTS, ledger, lambda: False))
+        made.append(ChatAnnotator(settings, TASK, prompts, ledger, lambda: False))
         return made[-1]
 
     yield annotator
@@ -164,3 +164,18 @@ def test_a_character_may_be_cut_by_tokens():
     entries = [{"token": "?", "bytes": list(cut), "logprob": math.log(0.5)} for cut in cuts]
     found = label_probabilities({"content": raw.decode(), "logprobs": {"content": entries}})
     assert found == [pytest.approx(0.25)]
+
+
+def test_a_template_that_knows_nothing_of_it_serves_where_it_is_stated(build, ledger, tmp_path):
+    own = tmp_path / "own" / "annotator" / "classify.prompt.md"
+    own.parent.mkdir(parents=True)
+    own.write_text(
+        "---\nname: annotator/classify\ndescription: d\noutput: o\ninputs:\n"
+        "  task_name: {type: string}\n  guidelines: {type: string}\n  labels: {type: array}\n"
+        "  want_reason: {type: boolean}\n  text: {type: string}\n"
+        "samples: [{task_name: t, guidelines: '', labels: [], want_reason: true, text: x}]\n---\n"
+        '# system\n{{ task_name }}{{ guidelines }}{{ labels }}{{ want_reason }} "confidence"\n'
+        '# user\n{{ text | fenced("text") }}\n'
+    )
+    annotator = build(prompts=PromptLibrary([tmp_path / "own", packaged_prompts()]))
+    assert ask(annotator, ledger, "spam a") == [("spam", 0.7)]

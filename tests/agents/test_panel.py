@@ -343,3 +343,18 @@ def test_many_voters_are_learned_together():
     hidden = np.where(np.arange(10) < 9, votes, -1)
     p = posterior_of(hidden, learned, 3, None)
     assert (p.argmax(axis=1) == truth).mean() > 0.9
+
+
+def test_labels_given_so_far_tell_which_are_common():
+    """Two unlike labels that are confused: an audit too small to show which is common."""
+    rng = np.random.default_rng(5)
+    truth = rng.choice(4, 60, p=[0.4, 0.4, 0.15, 0.05])
+    votes = np.where(rng.random(60) < 0.6, truth, rng.integers(0, 4, 60))
+    audit = ballot(np.column_stack([votes, truth]))
+    alone = learn(audit, gold=["strong"], classes=4)
+    told = learn(audit, gold=["strong"], classes=4, labelled=np.repeat([0, 3], [10, 990]))
+    assert np.argmax(told.lessons.log_frequency) == 3
+    assert np.argmax(alone.lessons.log_frequency) != 3
+    assert learn(audit, gold=["strong"], classes=4, labelled=np.empty(0, int)).lessons is not None
+    given, expected = told.lessons.log_frequency, alone.lessons.log_frequency
+    assert np.exp(given[3] - given[0]) > np.exp(expected[3] - expected[0])

@@ -38,7 +38,7 @@ LABEL = 1_000_000
 VALUES = (2_000, 10_000, 50_000, 200_000)
 """A, in labels."""
 TUNED = ("trec6", "sms_spam", "subj")
-"""Sets on which constants were chosen; all others only confirm."""
+"""Sets on which constants were chosen, `DOUBT` and `LEARNABLE` aside; all others only confirm."""
 FEWEST = 2_000
 AUDIT_PRICE = 5
 """Labels that one gold answer costs."""

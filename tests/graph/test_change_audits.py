@@ -2,7 +2,8 @@
 
 import pytest
 
-from labelwright.graph import run
+from labelwright.graph import resume, run
+from labelwright.graph.nodes import decide
 from labelwright.graph.session import open_run
 
 STOPPING = {
@@ -95,3 +96,21 @@ def test_a_person_is_asked_and_may_leave_it(new_corpus, tmp_path, outcome):
     with outcome(result.folder).ledger() as ledger:
         told = ledger.log.decisions("stop_check")[-1].evidence
     assert told["changes_audited"]["audited"] == 2
+
+
+def test_a_check_that_is_cut_off_asks_the_same_when_it_is_made_again(
+    new_corpus, tmp_path, outcome, monkeypatch
+):
+    corpus = new_corpus(400, duplicates=0)
+    whole = run(config(corpus, "free"), name="whole", runs=tmp_path)
+    ask = decide._audit
+
+    def cut_off(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(decide, "_audit", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        run(config(corpus, "free"), name="cut", runs=tmp_path)
+    monkeypatch.setattr(decide, "_audit", ask)
+    cut = resume(tmp_path / "cut")
+    assert outcome(cut.folder).decided() == outcome(whole.folder).decided()

@@ -6,8 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from labelwright.graph import plan, run
+from labelwright.agents.critic_bench import Proposal
+from labelwright.graph import plan, replay, run
+from labelwright.graph.acceptance import accept
+from labelwright.graph.nodes import finish
+from labelwright.graph.proposals import listed, propose
 from labelwright.graph.run import resume
+from labelwright.graph.session import open_run
+from labelwright.graph.state import START
 from labelwright.tools.errors import ConfigError
 from labelwright.tools.ledger import Ledger
 
@@ -191,3 +197,58 @@ def test_nobody_to_judge_is_refused_at_the_start(corpus):
         corpus.config(ensemble={"guarantee": {"error": 0.05}})
     with pytest.raises(ConfigError, match="error"):
         corpus.config(ensemble={"guarantee": {"confidence": 0.9}})
+
+
+def test_a_delivery_that_is_cut_off_draws_no_second_sample(settings, tmp_path, monkeypatch, outcome):
+    _, config = settings(n=300)
+    whole = run(config, name="whole", runs=tmp_path)
+    deliver = finish._deliver
+
+    def cut_off(*args):
+        deliver(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(finish, "_deliver", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, name="cut", runs=tmp_path)
+    monkeypatch.undo()
+    cut = resume(tmp_path / "cut")
+    assert outcome(cut.folder).decided() == outcome(whole.folder).decided()
+
+
+def test_a_replay_proves_nothing_by_answers_that_nobody_was_asked_for(settings, tmp_path):
+    _, config = settings(n=200)
+    first = run(config, name="run", runs=tmp_path)
+    again = replay(first.folder, out=tmp_path / "again", stop="kappa").run
+    assert again.summary["guarantee"] == first.summary["guarantee"]
+    other = replay(first.folder, seed=3, stop="kappa").run
+    proven, labels = other.summary["guarantee"], other.summary["quality"]["labels"]
+    assert (proven["threshold"], proven["audits"]) == (None, 0)
+    assert "the recorded votes of judge lack" in proven["why_not"]
+    # What is said of the labels comes from the audits of the rounds.
+    assert labels["low"] <= other.summary["quality"]["gold"]["accuracy"]["estimate"]
+
+
+def test_a_pool_that_the_audits_of_the_rounds_use_up_is_delivered(new_corpus, tmp_path):
+    corpus = new_corpus(5, duplicates=1)
+    annotators = [corpus.recorded("cheap", 1), corpus.recorded("strong", 2, trusted=True)]
+    config = corpus.config(annotators=annotators, ensemble={"guarantee": {"error": 0.1}})
+    outcome = run(config, name="run", runs=tmp_path)
+    assert outcome.summary["labels"]["accepted"] == 5
+    assert "no label was left" in outcome.summary["guarantee"]["why_not"]
+
+
+def test_a_run_that_is_taken_up_only_to_end_pays_for_no_second_audit(settings, tmp_path):
+    _, config = settings(n=200)
+    first = run(config, name="run", runs=tmp_path)
+    with open_run(first.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        wish = Proposal(kind="generate_for_class", target="praise", text="t", evidence="e")
+        propose(ctx, {**START, "step": 900, "round": 1}, [wish], "model m", "r")
+        number = len(listed(ctx.ledger))
+        spent = ctx.ledger.balance().spent
+    accept(first.folder, number)
+    again = resume(first.folder)
+    with Ledger(first.folder / "ledger.sqlite", create=False) as ledger:
+        assert len(ledger.log.decisions("deliver")) == 2
+        assert ledger.balance().spent == spent
+    assert again.summary["guarantee"] == first.summary["guarantee"]

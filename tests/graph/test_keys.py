@@ -108,3 +108,12 @@ def test_what_is_finished_needs_no_key_any_more(corpus, openai_server, tmp_path,
     monkeypatch.delenv("OPENAI_BASE_URL")
     assert resume(tmp_path / "run").summary["money"] == first.summary["money"]
     assert len(openai_server.served) == served
+
+
+def test_a_run_that_lacks_a_prompt_of_a_later_version_has_the_packaged_one(corpus, tmp_path):
+    create_run(corpus.config(), tmp_path / "run")
+    pinned = tmp_path / "run" / "prompts" / "annotator"
+    (pinned / "classify_reworded.prompt.md").unlink()
+    with open_run(tmp_path / "run", notify=lambda _: None, stopping=lambda: False) as ctx:
+        assert ctx.prompts.get("annotator/classify").path.parent == pinned
+        assert ctx.prompts.get("annotator/classify_reworded").path.parent != pinned

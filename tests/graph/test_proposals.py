@@ -160,6 +160,25 @@ def test_a_run_that_stopped_by_itself_goes_on_for_what_was_accepted(corpus, tmp_
     assert resume(result.folder).summary["rounds"] == again.summary["rounds"]
 
 
+@pytest.mark.parametrize(
+    ("name", "why"), [("strong", "the audits rest on it"), ("cheap", "the last one")]
+)
+def test_an_annotator_that_the_run_needs_is_not_dropped(corpus, tmp_path, name, why):
+    person = {"kind": "human", "name": "ann", "price": "free"}
+    strong = corpus.recorded("strong", 2, price="free", trusted=True)
+    cheap = corpus.recorded("cheap", 1, price="free")
+    config = corpus.config(annotators=[cheap, strong if name == "strong" else person])
+    result = run(config, name="run", runs=tmp_path, answer=lambda _: {})
+    with open_run(result.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        propose(ctx, {**START, "step": 900}, [made("drop_annotator", name)], "model m", "r")
+        number = len(listed(ctx.ledger))
+        accept(result.folder, number)
+        take_up(ctx, {**START, "step": 901})
+        assert why in listed(ctx.ledger)[number - 1].applied
+        ctx.step = None
+        assert roster(ctx).dropped == frozenset()
+
+
 def test_a_run_that_may_not_go_on_says_so(corpus, tmp_path):
     stopping = {"max_rounds": 1, "stop_set_size": 50}
     config = corpus.config(stopping=stopping, critic={"audit_first": 6, "accept_at": 0.5})

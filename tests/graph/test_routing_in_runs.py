@@ -5,6 +5,8 @@ import csv
 import numpy as np
 import pytest
 
+from labelwright.app.outcome import SAVED_BY
+from labelwright.app.outcome import rows as printed_rows
 from labelwright.graph import resume, run
 from labelwright.graph.roster import KIND, SPARED, money_saved, roster
 from labelwright.graph.session import open_run
@@ -100,6 +102,8 @@ def test_a_useless_annotator_is_asked_in_the_first_round_alone(
     # At the least its votes on the audits of the later rounds.
     assert saved["votes"] >= len(audited) > 0
     assert saved["nano"] == saved["votes"] * 0.004 * NANO
+    assert result.summary["money"]["saved_usd"] == pytest.approx(saved["nano"] / NANO)
+    assert f"saved by {SAVED_BY}" in dict(printed_rows(result.summary))["Money"]
 
 
 def test_it_saves_money_at_no_loss(with_useless, tmp_path, outcome):

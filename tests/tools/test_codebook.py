@@ -7,6 +7,7 @@ from labelwright.tools.codebook import (
     indistinct_labels,
     label_set_faults,
     missing_labels,
+    refusals,
     unneeded_labels,
 )
 
@@ -105,3 +106,8 @@ def test_a_sound_label_set_is_left_alone(made):
         vectors[kept], votes[kept], truth[kept], np.zeros(100), audited, classes=CLASSES
     )
     assert faults == []
+
+
+def test_without_a_witness_nothing_is_refused():
+    nobody = np.zeros((3, 0), bool)
+    assert refusals(nobody, nobody).tolist() == [0, 0, 0]

@@ -149,3 +149,11 @@ def test_for_any_scores(levels, data, error, of):
 def test_what_makes_no_sense_is_refused(scores, audited, wrong, error):
     with pytest.raises(ValueError, match=r"score|twice|audits|within"):
         accept_labels(scores, audited, wrong, error=error)
+
+
+@pytest.mark.parametrize("n", [0, 4])
+def test_nothing_is_accepted_where_the_audit_looked_at_every_label(n):
+    audited, wrong = np.arange(n), np.zeros(n, bool)
+    found = accept_labels(np.full(n, 0.9), audited, wrong, error=0.1)
+    assert found.threshold is None
+    assert found.why_not == "no label was left that the audit did not look at"

@@ -158,6 +158,39 @@ class TestCheck:
         fixed = check(history, money, 100 * USD, self.config, proba=proba)
         assert (fixed.rho, fixed.rho_from) == (0.15, "prior")
 
+    def test_few_changes_are_weighed_with_what_is_left_to_learn(self):
+        # 5 of 1,000 changed while labels doubled: they count half, the expected error the rest.
+        history, money, labels = changing(2, 1000, 5), spending(2, 0.5), [100, 200]
+        proba = np.tile([0.9, 0.1], (1000, 1))
+        proba[:5] = [0.1, 0.9]
+        run = history, money, 100 * USD
+        got = check(*run, StoppingConfig(), proba=proba, labels=labels)
+        assert (got.weight, got.error) == (0.5, pytest.approx(0.1))
+        # Half of 10 % would have brought 2.1 points, but no more than 1.2 % changed for sure.
+        assert 0.5 * 0.1 * (2**0.5 - 1) > got.churn_high == got.learnable
+        gain = 0.5 * got.rho * got.churn_likely + 0.5 * got.learnable
+        assert got.expected_gain == pytest.approx(100 * USD * gain)
+        assert (
+            "half of the student's expected error e = 10.00% is taken to be learnable: the lesser "
+            "of upper d and e / 2 x ((200 / 100)^0.50 - 1), 0.0116, x A = $1.16. "
+            "Together: 0.50 x $0.35 + 0.50 x $1.16 = $0.76."
+        ) in explain(got)
+        one = next_dollars(got, 0.5)
+        assert one.expected_points == pytest.approx(got.next_gain / USD, rel=1e-6)
+        many = check(changing(2, 1000, 500), *run[1:], StoppingConfig(), proba=proba, labels=labels)
+        assert many.weight > 0.99
+        # Who configures rho does not go by the student's probabilities.
+        fixed = check(*run, self.config, proba=proba, labels=labels)
+        assert fixed.weight == 1
+        assert "expected error" not in explain(fixed)
+
+    def test_a_sure_student_that_changes_nothing_is_done(self):
+        history, money, labels = changing(4, 1000, 0), spending(4, 0.5), [100, 200, 300, 400]
+        run = history, money, 5000 * USD, StoppingConfig()
+        sure, unsure = np.tile([0.999, 0.001], (1000, 1)), np.tile([0.9, 0.1], (1000, 1))
+        assert check(*run, proba=sure, labels=labels).rule
+        assert not check(*run, proba=unsure, labels=labels).rule
+
     def test_free_rounds_stop_on_churn_and_say_so(self):
         nothing_changes = changing(4, 100, 0)
         got = check(nothing_changes, [5] * 4, 10**15, self.config, 1)

@@ -5,11 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwright.tools.decay import EXPONENT, LEAST, MOST, fit_exponent, share_of_next
+from labelwright.tools.decay import (
+    EXPONENT,
+    LEAST,
+    MOST,
+    fit_exponent,
+    learnable,
+    share_of_next,
+)
 from labelwright.tools.rho import (
     PRIOR_RHO,
     TRUST,
     confidence_rho,
+    expected_error,
     rho_after_audit,
     rho_interval,
     worth_of_audit,
@@ -113,3 +121,27 @@ def test_the_exponent_is_fitted_to_churn_and_held_near_the_usual():
     assert LEAST <= slow < EXPONENT < fast <= MOST
     # Few rounds move it little.
     assert abs(fit_exponent(*history(1.2, 6)) - EXPONENT) < fast - EXPONENT
+
+
+def test_the_expected_error_is_what_the_probabilities_leave():
+    proba = np.array([[0.9, 0.1], [0.3, 0.7]])
+    assert expected_error(np.array([0, 1]), proba) == pytest.approx(0.2)
+    # With weights: 0.1 of the rare class is lost in the first, 0.3 of the frequent one after it.
+    weights = np.array([0.5, 4.0])
+    lost = np.mean([0.1 * 4.0, 0.3 * 0.5])
+    assert expected_error(np.array([0, 1]), proba, weights) == pytest.approx(lost)
+
+
+@given(
+    st.floats(0, 1),
+    st.integers(1, 500),
+    st.integers(1, 500),
+    st.integers(0, 500),
+    st.floats(0.1, 2),
+)
+def test_what_is_learnable_falls_on_the_curve_to_half_of_the_error(error, before, more, next_, c):
+    now = before + more
+    window = learnable(error, before, now, c)
+    coming = window * share_of_next(before, now, now + next_, c)
+    assert coming == pytest.approx(error / 2 * (1 - (now / (now + next_)) ** c), abs=1e-9)
+    assert 0 <= coming <= error / 2

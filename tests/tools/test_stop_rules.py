@@ -136,3 +136,12 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="probabilities"):
         STOP_RULES["overall_uncertainty"](record(proba=None))
     assert STOP_RULES["marginal_gain"].lacks(record(audit_accuracy=np.full(15, np.nan)))
+
+
+@pytest.mark.parametrize("name", sorted(STOP_RULES))
+def test_without_a_stop_set_only_rules_that_need_none_can_be_tried(name):
+    seen = record()
+    empty = record(predictions=seen.predictions[:, :0], proba=seen.proba[:, :0])
+    needs = STOP_RULES[name].lacks(empty)
+    others = {"accuracy_plateau", "marginal_gain", "fixed_labels", "fixed_budget", "to_the_end"}
+    assert (needs is None or "stop set" not in needs) == (name in others)

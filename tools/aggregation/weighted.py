@@ -156,14 +156,16 @@ def _derivatives(
     rows = np.arange(n)
     excess = p.copy()
     excess[rows, truth] -= 1
-    cast = [np.flatnonzero(seen.votes[:, j] >= 0) for j in range(m)]
-    said = [seen.votes[of, j] for j, of in enumerate(cast)]
+    voters = np.flatnonzero((seen.votes >= 0).any(axis=0))
+    votes = seen.votes[:, voters]
+    cast = (votes >= 0).astype(np.float64)
+    said = (rows[:, None], np.maximum(votes, 0))
     n_scores = len(seen.scores)
-    first = n_scores + m
+    first, places = n_scores + m, n_scores + voters
     labels, trust = slice(first, first + n_labels), slice(first + n_labels, first + 2 * n_labels)
 
     mean = np.zeros((n, first + 2 * n_labels))
-    slope = np.empty(first + 2 * n_labels)
+    slope = np.zeros(first + 2 * n_labels)
     full = np.zeros((slope.size, slope.size))
     by_label, with_share = p, p * share
     for f, score in enumerate(seen.scores):
@@ -172,27 +174,24 @@ def _derivatives(
         slope[f] = (excess * score).sum()
         for g in range(f, n_scores):
             full[f, g] = (weighed * seen.scores[g]).sum()
-        for j, (of, label) in enumerate(zip(cast, said, strict=True)):
-            full[f, n_scores + j] = weighed[of, label].sum()
+        full[f, places] = (weighed[said] * cast).sum(axis=0)
         full[f, labels] = weighed.sum(axis=0)
         full[f, trust] = (weighed * share).sum(axis=0)
-    for j, (of, label) in enumerate(zip(cast, said, strict=True)):
-        chance = p[of, label]
-        mean[of, n_scores + j] = chance
-        slope[n_scores + j] = excess[of, label].sum()
-        for i in range(j, m):
-            alike = seen.votes[of, i] == label
-            full[n_scores + j, n_scores + i] = chance[alike].sum()
-        full[n_scores + j, labels] = np.bincount(label, weights=chance, minlength=n_labels)
-        full[n_scores + j, trust] = np.bincount(
-            label, weights=chance * share[of, label], minlength=n_labels
+    chance = p[said] * cast
+    mean[:, places] = chance
+    slope[places] = (excess[said] * cast).sum(axis=0)
+    for j, (place, likely) in enumerate(zip(places, chance.T, strict=True)):
+        full[place, places[j:]] = likely @ (votes[:, j:] == votes[:, j : j + 1])
+        full[place, labels] = np.bincount(said[1][:, j], weights=likely, minlength=n_labels)
+        full[place, trust] = np.bincount(
+            said[1][:, j], weights=likely * share[rows, said[1][:, j]], minlength=n_labels
         )
     mean[:, labels], mean[:, trust] = by_label, with_share
     slope[labels], slope[trust] = excess.sum(axis=0), (excess * share).sum(axis=0)
-    place = np.arange(n_labels)
-    full[first + place, first + place] = by_label.sum(axis=0)
-    full[first + place, first + n_labels + place] = with_share.sum(axis=0)
-    full[first + n_labels + place, first + n_labels + place] = (with_share * share).sum(axis=0)
+    own = first + np.arange(n_labels)
+    full[own, own] = by_label.sum(axis=0)
+    full[own, own + n_labels] = with_share.sum(axis=0)
+    full[own + n_labels, own + n_labels] = (with_share * share).sum(axis=0)
     full += np.triu(full, 1).T
     return slope, full - mean.T @ mean
 

@@ -189,7 +189,8 @@ def stop_evidence(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
     Returns:
         The chart on a log scale of money; None where nothing cost or gained anything.
     """
-    checks = [(row["round"], row["check"]) for row in rows if row.get("check")]
+    # Rounds that an earlier version has checked say nothing of a next batch.
+    checks = [(r["round"], r["check"]) for r in rows if "next_gain" in (r.get("check") or {})]
     gained = [(n, c) for n, c in checks if c["next_gain"] is not None]
     amounts = [c["money_next"] / NANO for _, c in checks]
     amounts += [c[k] / NANO for _, c in gained for k in ("next_gain", "certificate_gain")]

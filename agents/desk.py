@@ -17,7 +17,7 @@ class Desk:
 
     Attributes:
         stopping: Whether the run has been asked to stop.
-        step: Conclusions are read as they were when this step of the run began.
+        step: Conclusions and records are read as they were when this step of the run began.
     """
 
     task: TaskConfig

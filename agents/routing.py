@@ -289,7 +289,9 @@ def buy(
     """
 
     def routes_at(cost: float) -> Routes:
-        given = (voted, p_correct, label, prices, open_to)
+        # A vote that alone costs more than is left is out of reach, whatever it is worth.
+        within = open_to if left is None else open_to & (prices <= left)
+        given = (voted, p_correct, label, prices, within)
         return route(experience, *given, error_cost=cost)
 
     def wanted(routes: Routes) -> NDArray[np.bool_]:

@@ -130,7 +130,7 @@ class Tally:
             why = f" ({event['failure']})" if event["failure"] else ""
             return f"{round_}: {event['texts']} texts generated{why}"
         if kind == "proposals":
-            return f"{round_}: {len(event['proposals'])} proposals, see the report"
+            return f"{round_}: the critic proposes {len(event['proposals'])}: labelwright proposals"
         if kind == "trained":
             return f"round {event['round']}: {self._quality}; {self._money()}"
         if kind == "decided":

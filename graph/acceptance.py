@@ -75,7 +75,7 @@ def accept(
         changed, map_ = changed_task(task, entry.proposal, names, text)
         files = _write(folder, ledger, entry, changed, map_)
         seq = ledger.log.direct(ACCEPT, {"number": number})
-        ledger.log.acknowledge(seq, f"written to {files[0].relative_to(folder)}")
+        ledger.log.acknowledge(seq, f"written to {files[0].relative_to(folder.resolve())}")
     return Accepted(
         f"the task of a run is pinned; copy 'task' from {files[0]} into the configuration of a new "
         "run (the file says how to keep the votes that still hold) and start it",
@@ -143,7 +143,8 @@ def _entry(ledger: Ledger, folder: Path, number: int) -> Listed:
 def _write(
     folder: Path, ledger: Ledger, entry: Listed, task: TaskConfig, map_: dict[str, str | None]
 ) -> tuple[Path, ...]:
-    place = folder / FOLDER
+    # Whole: a path in a configuration is taken from the configuration's own folder.
+    place = folder.resolve() / FOLDER
     place.mkdir(exist_ok=True)
     votes_file = place / f"{entry.number:03d}-votes.jsonl"
     kept, annotators = _votes_that_hold(ledger, entry.proposal, map_)

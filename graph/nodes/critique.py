@@ -16,7 +16,7 @@ from ...agents.ballot import Ballot
 from ...agents.checks import choose_checks
 from ...agents.critic import Ruling, rule_on_labels
 from ...agents.critic_agent import review, same_voter
-from ...agents.ensemble import Ask, ask, next_voter
+from ...agents.ensemble import Ask, Voter, ask, next_voter
 from ...agents.panel import Panel
 from ...agents.verdict import Verdict, declined_by_gold, gold_labels, weigh
 from ...tools.aggregation import NO_VOTE, effective_weights
@@ -65,11 +65,12 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     # A trusted vote that came later counts for more than what the model has said.
     done = set(state["settled"])
     settled = np.asarray([item in done for item in batch], bool) & ~gold
+    # A written text has one chance: a second vote on it would be money for a made-up item.
+    closed = synthetic | settled
     sent_on = set(state["sent_on"])
     limit = math.ceil(ctx.config.critic.escalate_share * len(batch)) - len(sent_on)
 
-    # A written text has one chance: a second vote on it would be money for a made-up item.
-    following, never = following_of(
+    by_worth, never = following_of(
         ctx,
         state,
         ballot,
@@ -77,10 +78,17 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         panel,
         fit,
         doubted=flags,
-        closed=synthetic | settled,
+        closed=closed,
         out_of_reach=out_of_reach,
     )
     limits: dict[str, Any] = {"out_of_reach": never, "attempts": ctx.config.critic.attempts}
+
+    def following(row: int) -> tuple[Voter, int] | None:
+        found = by_worth(row)
+        if found is None and ballot.item_ids[row] in ordered and not closed[row]:
+            # What was accepted is bought at the price that it was proposed at.
+            return next_voter(ctx.voters, ballot, row, **limits)
+        return found
 
     rulings = rule_on_labels(
         ctx.config.critic,

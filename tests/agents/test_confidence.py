@@ -174,7 +174,8 @@ def test_a_template_that_knows_nothing_of_it_serves_where_it_is_stated(build, le
         "  task_name: {type: string}\n  guidelines: {type: string}\n  labels: {type: array}\n"
         "  want_reason: {type: boolean}\n  text: {type: string}\n"
         "samples: [{task_name: t, guidelines: '', labels: [], want_reason: true, text: x}]\n---\n"
-        '# system\n{{ task_name }}{{ guidelines }}{{ labels }}{{ want_reason }} "confidence"\n'
+        "# system\n{{ task_name }}{{ guidelines }}{{ labels | json }}{{ want_reason | json }}\n"
+        'Write "confidence".\n'
         '# user\n{{ text | fenced("text") }}\n'
     )
     annotator = build(prompts=PromptLibrary([tmp_path / "own", packaged_prompts()]))

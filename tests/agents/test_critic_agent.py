@@ -9,9 +9,10 @@ from doubles.openai_server import Reply
 from labelwright.agents.ballot import Ballot
 from labelwright.agents.critic import CriticConfig, Ruling, rule_on_labels
 from labelwright.agents.critic_agent import disputed, review, same_voter
+from labelwright.agents.critic_bench import Bench
 from labelwright.agents.ensemble import Voter, next_voter
 from labelwright.agents.verdict import Verdict
-from labelwright.tools.ledger import Consensus
+from labelwright.tools.ledger import Consensus, Decision
 
 CHEAP = Voter("cheap", 1, False, False, True)
 STRONG = Voter("strong", 2, False, False, True)
@@ -302,3 +303,28 @@ def test_who_can_be_asked_again(ballot):
     assert again(4) is None
     assert again(0, attempts=1) is None
     assert again(0, out_of_reach=["cheap"]) is None
+
+
+def test_alarms_are_those_of_earlier_steps(desk, ballot, verdict, go):
+    rulings, _ = go(config=CriticConfig())
+    record = {"alarms": ["cheap: its answers follow the order of the labels"]}
+    desk.ledger.log.decide(Decision(5, 2, "critic", "consistency", record, None))
+
+    def told(step):
+        bench = Bench(
+            desk=replace(desk, step=step),
+            config=CriticConfig(),
+            rulings=rulings,
+            ballot=ballot,
+            verdict=verdict,
+            next_voter=lambda row: None,
+            same_voter=lambda row: None,
+            allowed=0,
+            table=TABLE,
+            queue=[1],
+            account={},
+        )
+        return "alarm: cheap" in bench.summary()
+
+    # A step that runs again after a crash puts the same question, which is paid already.
+    assert [told(step) for step in (5, 6, None)] == [False, True, True]

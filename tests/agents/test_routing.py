@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from labelwright.agents.ballot import Ballot
@@ -183,6 +183,7 @@ def test_all_that_pays_is_bought_without_a_cap(three):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 3000), st.sampled_from([1, 30, 1000, 100_000]))
+@example(left=1, error_cost=1000)
 def test_no_more_is_bought_than_there_is_money_for(three, left, error_cost):
     chosen = three.ask([], PRICES, error_cost, n=20, router=buy, left=left)
     price = np.asarray([*PRICES.values(), 1e15])

@@ -1,6 +1,6 @@
 """The cascade's accuracy against its money, beside each model alone and the full panel.
 
-    python tests/benchmarks/cascade.py --data DIR [--sets a,b] [--draws 5] [--sizes 3,5] [--jobs 2]
+    python tests/benchmarks/cascade.py --data DIR [--sets a,b] [--draws 8] [--sizes 3,5] [--jobs 2]
 
 For every set of recorded answers and every draw of an ensemble (one annotator of each stretch of
 the price list, and once the cheapest, the middle and the dearest): a random audit sample is put to
@@ -296,7 +296,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sets")
     parser.add_argument("--sizes", default="3,5")
-    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--draws", type=int, default=8)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--audits", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=2)

@@ -199,7 +199,9 @@ def test_nobody_to_judge_is_refused_at_the_start(corpus):
         corpus.config(ensemble={"guarantee": {"confidence": 0.9}})
 
 
-def test_a_delivery_that_is_cut_off_draws_no_second_sample(settings, tmp_path, monkeypatch, outcome):
+def test_a_delivery_that_is_cut_off_draws_no_second_sample(
+    settings, tmp_path, monkeypatch, outcome
+):
     _, config = settings(n=300)
     whole = run(config, name="whole", runs=tmp_path)
     deliver = finish._deliver

@@ -4,7 +4,7 @@ import pytest
 from doubles.scripted_models import Models, usd
 
 from labelwright.graph import resume, run
-from labelwright.graph.session import check_keys, create_run
+from labelwright.graph.session import check_keys, create_run, open_run
 from labelwright.tools.errors import ConfigError
 
 KEY = "sk-loopback-0123456789abcdef"

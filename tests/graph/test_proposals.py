@@ -160,6 +160,25 @@ def test_a_run_that_stopped_by_itself_goes_on_for_what_was_accepted(corpus, tmp_
     assert resume(result.folder).summary["rounds"] == again.summary["rounds"]
 
 
+def test_what_was_accepted_is_bought_though_no_vote_is_worth_its_price(corpus, tmp_path):
+    cheap = corpus.recorded("cheap", 1)
+    strong = {**corpus.recorded("strong", 2, trusted=True), "price": {"per_label": 0.05}}
+    stopping = {"max_rounds": 9, "stop_set_size": 50, "items": 10, "error_cost_usd": 0.001}
+    config = corpus.config(
+        annotators=[cheap, strong],
+        selection={"batch_size": 60},
+        critic={"audit_first": 6, "accept_at": 0.5},
+        stopping=stopping,
+        budget={"usd": 50},
+    )
+    result, items, number = finished_run(config, tmp_path)
+    assert result.summary["stop"]["reason"] != "cap"
+    resume(result.folder)
+    asked, applied = carried_out(result.folder, number)
+    assert applied == "4 labels are put to the next annotator"
+    assert set(items) <= asked
+
+
 @pytest.mark.parametrize(
     ("name", "why"), [("strong", "the audits rest on it"), ("cheap", "the last one")]
 )

@@ -89,30 +89,3 @@ def declined_by_gold(ballot: Ballot, panel: Panel) -> NDArray[np.bool_]:
     columns = [ballot.annotators.index(name) for name in panel.gold]
     declined = ballot.declined[:, columns].any(axis=1) if columns else none
     return np.asarray(declined & (gold_labels(ballot, panel) == NO_VOTE), np.bool_)
-
-
-def accuracy_after_vote(
-    posterior: NDArray[np.float64], reliability: float, *, trusted: bool = False
-) -> NDArray[np.float64]:
-    """Expected accuracy of the best label after one more vote, shape (n,).
-
-    The sum over the K answers ``v`` that may come of the largest joint probability:
-    ``sum_v max(pi_v r, max_{k != v} pi_k (1 - r) / (K - 1))`` (one-step value of information).
-
-    Args:
-        posterior: Belief before the vote, shape (n, K).
-        reliability: Probability ``r`` that the annotator is right.
-        trusted: Its label is taken as gold, so that the accuracy after it is 1.
-    """
-    n, classes = posterior.shape
-    if trusted:
-        return np.ones(n)
-    wrong = (1.0 - reliability) / (classes - 1)
-    order = np.sort(posterior, axis=1)
-    top, second = order[:, -1:], order[:, -2:-1]
-    best_other = np.where(posterior == top, second, top)
-    # Two equal maxima: the best other one is the maximum itself.
-    best_other = np.where((posterior == top) & (second == top), top, best_other)
-    return np.asarray(
-        np.maximum(posterior * reliability, best_other * wrong).sum(axis=1), np.float64
-    )

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ..agents.critic_bench import Proposal
 from ..tools.errors import ConfigError
 from ..tools.ledger import CHECK_ATTEMPTS, Ledger
+from ..tools.money import show, to_nano
 from ..tools.task import LabelConfig, TaskConfig, normalised_label
 from .config import load_config
 from .plain_yaml import write_yaml
@@ -61,10 +62,15 @@ def accept(
         if entry.accepted:
             raise ConfigError(f"{folder}: proposal {number} was accepted before.")
         if kind in RUN_KINDS:
+            if names or text:
+                raise ConfigError(
+                    f"{folder}: proposal {number} ({kind}) takes no name and no text; leave "
+                    "--name and --text out."
+                )
             order = ledger.log.direct(ACCEPT, {"number": number})
             return Accepted(
                 f"ordered (directive {order}); the run takes it up at its next safe point, or when "
-                "it is resumed"
+                f"it is resumed{_what_resuming_may_cost(folder, ledger)}"
             )
         if kind not in TASK_KINDS:
             raise ConfigError(
@@ -80,6 +86,18 @@ def accept(
         f"the task of a run is pinned; copy 'task' from {files[0]} into the configuration of a new "
         "run (the file says how to keep the votes that still hold) and start it",
         files,
+    )
+
+
+def _what_resuming_may_cost(folder: Path, ledger: Ledger) -> str:
+    """A warning where the run is finished: then it goes on with more than the proposal."""
+    if not ledger.log.decisions("deliver"):
+        return ""
+    left = to_nano(load_config(folder / CONFIG_FILE).budget.usd) - ledger.balance().committed
+    return (
+        ". It is finished: taken up again it goes on with rounds, sweep and audits until it stops "
+        f"by itself, and may spend the {show(max(0, left))} that its cap leaves (a lower cap: "
+        "`labelwright resume NAME --usd`)"
     )
 
 

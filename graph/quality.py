@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..agents.ensemble import reference
 from ..agents.verdict import weigh
@@ -20,6 +21,8 @@ from .rounds import RoundFit
 
 ENOUGH = 30
 """Audited items from which one round's student may be preferred to another's."""
+SURELY = 2.5
+"""Standard errors by which it must lead: many rounds are compared on the same few texts."""
 
 
 @dataclass(frozen=True)
@@ -157,19 +160,36 @@ def wrong_labels(strata: Sequence[Stratum], audited: int) -> int:
 def best_round(ctx: RunContext, audited: int) -> int:
     """The round whose student is kept; 0 where there is none.
 
-    The last one, unless an earlier student is better on the audit sample by more than one standard
-    error: the last has seen the most labels, and small samples are noisy.
+    The last one, unless an earlier student is right on more of the same audited texts by more than
+    `SURELY` standard errors of the difference: the last has seen the most labels, and the best of
+    many rounds on a small sample is the luckiest one.
     """
     closed = [number for number, _, _ in ctx.ledger.log.rounds()]
     if not closed:
         return 0
-    last = audit_figures(ctx, audited, ctx.round_fit(closed[-1])).student
-    if last.estimate is None or last.n < ENOUGH:
+    last = _right(ctx, audited, ctx.round_fit(closed[-1]))
+    if last is None or len(last) < ENOUGH:
         return closed[-1]
-    best, best_accuracy = closed[-1], last.estimate
-    threshold = last.estimate + math.sqrt(last.estimate * (1 - last.estimate) / last.n)
+    best, most = closed[-1], 0.0
     for number in closed[:-1]:
-        accuracy = audit_figures(ctx, audited, ctx.round_fit(number)).student.estimate
-        if accuracy is not None and accuracy > max(threshold, best_accuracy):
-            best, best_accuracy = number, accuracy
+        right = _right(ctx, audited, ctx.round_fit(number))
+        if right is None:
+            continue
+        lead = right.astype(np.float64) - last
+        surely = SURELY * float(lead.std()) / math.sqrt(len(lead))
+        if lead.mean() > max(surely, most):
+            best, most = number, float(lead.mean())
     return best
+
+
+def _right(ctx: RunContext, audited: int, fit: RoundFit) -> NDArray[np.bool_] | None:
+    """Whether a round's student is right on each text whose audit was answered."""
+    target = reference(ctx.voters)
+    if target is None or not target.trusted:
+        return None
+    ids = ctx.audit_ids(audited)
+    truth = ctx.ballot(ids).column(target.name)
+    student = ctx.student_view(ids, fit)
+    if student is None:
+        return None
+    return np.asarray((student.argmax(axis=1) == truth)[truth != NO_VOTE], np.bool_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -28,14 +29,19 @@ class Reweighed:
         aggregation: Its name.
         items: Items with a vote.
         differ: Items whose label is not the delivered one.
-        mean_p_correct: What it believes of its labels.
-        gold: Its accuracy on voted items with gold, and that of the delivered labels on the same.
-        labels: New label, probability and delivered label by item, where the two labels differ.
+        calibrated: Items whose probability was fitted on audited items, or is gold.
+        mean_p_correct: What it believes of its labels; a figure to be trusted where all are
+            calibrated.
+        gold: Its accuracy, and that of the delivered labels, on the items with gold that have a
+            label under both; None where there are none.
+        labels: New label, probability, whether that is calibrated, and delivered label by item,
+            where the two labels differ.
     """
 
     aggregation: str
     items: int
     differ: int
+    calibrated: int
     mean_p_correct: float | None
     gold: dict[str, Any] | None
     labels: dict[str, dict[str, Any]]
@@ -70,9 +76,14 @@ def reweigh(ctx: RunContext, aggregation: str) -> Reweighed:
     given = [
         c.label if (c := delivered.get(item)) and c.outcome == "accept" else None for item in items
     ]
-    names: list[str | None] = [ctx.labels[k] for k in label.tolist()]
+    names = [ctx.labels[k] for k in label.tolist()]
     differing = {
-        item: {"label": new, "p_correct": round(float(p[row]), 6), "delivered": old}
+        item: {
+            "label": new,
+            "p_correct": round(float(p[row]), 6),
+            "calibrated": bool(verdict.calibrated[row]),
+            "delivered": old,
+        }
         for row, (item, new, old) in enumerate(zip(items, names, given, strict=True))
         if new != old
     }
@@ -80,23 +91,29 @@ def reweigh(ctx: RunContext, aggregation: str) -> Reweighed:
         aggregation=aggregation,
         items=len(items),
         differ=len(differing),
+        calibrated=int(verdict.calibrated.sum()),
         mean_p_correct=float(p.mean()) if len(p) else None,
-        gold=_on_gold(ctx, items, names, given),
+        gold=_on_gold(read_gold(ctx.folder), items, names, given),
         labels=differing,
     )
 
 
 def _on_gold(
-    ctx: RunContext, items: list[str], new: list[str | None], old: list[str | None]
+    gold: Mapping[str, str], items: Sequence[str], new: Sequence[str], old: Sequence[str | None]
 ) -> dict[str, Any] | None:
-    gold = read_gold(ctx.folder)
-    rows = [row for row, item in enumerate(items) if item in gold]
-    if not rows:
+    # What was set apart has no delivered label, and is harder than the rest: on other texts the two
+    # figures could not be compared.
+    true = [
+        (gold[item], again, given)
+        for item, again, given in zip(items, new, old, strict=True)
+        if item in gold and given is not None
+    ]
+    if not true:
         return None
-
-    def judged(labels: list[str | None]) -> dict[str, Any]:
-        named = [row for row in rows if labels[row] is not None]
-        right = sum(labels[row] == gold[items[row]] for row in named)
-        return asdict(accuracy_interval(right, len(named)))
-
-    return {"items": len(rows), "again": judged(new), "delivered": judged(old)}
+    again = sum(label == new for label, new, _ in true)
+    delivered = sum(label == old for label, _, old in true)
+    return {
+        "items": len(true),
+        "again": asdict(accuracy_interval(again, len(true))),
+        "delivered": asdict(accuracy_interval(delivered, len(true))),
+    }

@@ -22,6 +22,17 @@ from .session import CHECKPOINT_FILE, CONFIG_FILE, LEDGER_FILE
 from .state import START
 
 VOTES_FILE = "recorded_votes.jsonl"
+_POOL = "the replay takes over the texts and labels of the run"
+FIXED = {
+    "annotators": "annotators are the recorded votes",
+    "task": _POOL,
+    "data": _POOL,
+    "pool": _POOL,
+    "embedder": "the vectors of the run are taken over",
+    "prompts": "nobody is asked anything",
+    "replay_of": "it names the run that is replayed",
+}
+"""Sections that a replay does not read anew, and why not."""
 
 
 def derive(
@@ -77,7 +88,7 @@ def replayed_config(
     """The configuration with recorded votes for annotators, rules for agents, and the changes.
 
     Raises:
-        ConfigError: A change names no field, or has a value that does not fit.
+        ConfigError: A change names no field or one that is fixed, or has a value that does not fit.
     """
     plain = config.model_dump(mode="json", by_alias=True, exclude_none=True)
     votes = str((out / VOTES_FILE).resolve())
@@ -87,6 +98,7 @@ def replayed_config(
             "name": one["name"],
             "tier": one["tier"],
             "trusted": one["trusted"],
+            "person": one.get("person", one["kind"] == "human"),
             "path": votes,
             "price": one["price"],
             **({"answer_tokens": one["answer_tokens"]} if "answer_tokens" in one else {}),
@@ -100,13 +112,20 @@ def replayed_config(
     plain["replay_of"] = name
     for path, value in changes.items():
         _put(plain, path, value)
-    return parse_config(plain, folder=out, source="the replayed configuration")
+    replayed = parse_config(plain, folder=out, source="the replayed configuration")
+    for section in ("selection", "generation", "critic"):
+        if getattr(replayed, section).model is not None:
+            raise ConfigError(
+                f"{section}.model: a replay asks no model and spends nothing; leave it out."
+            )
+    return replayed
 
 
 def _put(plain: dict[str, Any], path: str, value: Any) -> None:
     *sections, field = path.split(".")
-    if sections[:1] == ["annotators"]:
-        raise ConfigError(f"{path}: annotators are the recorded votes; they can not be changed.")
+    if why := FIXED.get(path.split(".")[0]):
+        free = ", ".join(name for name in RunConfig.model_fields if name not in FIXED)
+        raise ConfigError(f"{path}: can not be changed, {why}. What can be set: {free}.")
     inside = plain
     for section in sections:
         inside = inside.setdefault(section, {})

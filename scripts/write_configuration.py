@@ -27,6 +27,8 @@ SHARED = {
     "EmbeddedAnnotatorConfig": "embedded",
     "HumanAnnotatorConfig": "human",
     "AgentModelConfig": "an agent's model",
+    "GuaranteeConfig": "a guarantee",
+    "CheckShares": "shares of checks",
 }
 ENDPOINT = " Beside these it has the options of [an endpoint](#an-endpoint)."
 
@@ -57,6 +59,10 @@ def _tables() -> Iterator[str]:
             yield _table(f"`{name}`", model, " Required." if name in required else "")
             if name == "task":
                 yield _table("A label, in `task.labels`", models["LabelConfig"])
+            elif name == "ensemble":
+                yield _table("A guarantee, in `ensemble.guarantee`", models["GuaranteeConfig"])
+            elif name == "critic":
+                yield _table("Shares of checks, in `critic.checks`", models["CheckShares"])
         elif name == "annotators":
             yield "\n## `annotators`\n\nA list, at least one. Required.\n"
             for kind, ref in section["items"]["discriminator"]["mapping"].items():

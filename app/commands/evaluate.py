@@ -55,6 +55,12 @@ def evaluate(
             return
         for name, found in tests.items():
             _show(name, found)
+        if any(found.why_not for found in tests.values()):
+            stdout().print(
+                "Votes count as those of people where the annotator is of kind human, or of kind "
+                "recorded with `person: true`.",
+                soft_wrap=True,
+            )
         return
     path = folder / "summary.json"
     if not path.exists():
@@ -98,7 +104,11 @@ def _show(name: str, found: AltTest) -> None:
     for one in found.people:
         console.print(
             f"  against {one.person:<20} {'won' if one.won else 'not won':<8} model "
-            f"{one.model_advantage:.2f}, person {one.person_advantage:.2f}, p = {one.p_value:.4f}, "
+            f"{one.model_advantage:.2f}, person {one.person_advantage:.2f}, {_p(one.p_value)}, "
             f"{one.n} texts",
             soft_wrap=True,
         )
+
+
+def _p(value: float) -> str:
+    return "p < 0.0001" if value < 0.0001 else f"p = {value:.4f}"

@@ -134,15 +134,22 @@ def _show_labels(console: Console, found: Reweighed) -> None:
     console.print(f"Votes weighed again: {found.aggregation}", style="bold")
     console.print(
         f"{found.items:,} texts with a vote; {found.differ:,} labels differ from the delivered "
-        f"ones; mean p_correct "
-        f"{_percent(found.mean_p_correct)}"
+        f"ones; mean p_correct {_belief(found)}"
     )
     if found.gold:
         again, before = found.gold["again"], found.gold["delivered"]
         console.print(
-            f"Against gold ({found.gold['items']:,} texts): {_interval(again)}; as delivered "
-            f"{_interval(before)}"
+            f"Against gold ({found.gold['items']:,} texts with both labels): {_interval(again)}; "
+            f"as delivered {_interval(before)}"
         )
+
+
+def _belief(found: Reweighed) -> str:
+    """What the labels are believed to be worth, where audits speak for all of them."""
+    unproven = found.items - found.calibrated
+    if not unproven:
+        return _percent(found.mean_p_correct)
+    return f"uncalibrated ({unproven:,} of {found.items:,} labels)"
 
 
 def _interval(figure: dict[str, Any]) -> str:

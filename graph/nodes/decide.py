@@ -22,6 +22,7 @@ from ..context import RunContext
 from ..guarantee import money_kept
 from ..labelled import labelled_items
 from ..proposals import order_of_proposals
+from ..roster import roster
 from ..state import Order, RunState
 from ..stop_check import check_round
 from ..value import value
@@ -147,7 +148,9 @@ def _rest_is_next(ctx: RunContext) -> bool:
     last: int = spent[-1] - (spent[-2] if len(spent) > 1 else 0)
     rest = max(0, len(ctx.pool) - len(labelled_items(ctx)))
     sample = ctx.pool.texts(ctx.pool.ids[:PRICED_TEXTS])
-    cheapest = min(float(one.expect(sample).mean()) for one in ctx.annotators.values())
+    gone = roster(ctx).dropped
+    asked = [one for name, one in ctx.annotators.items() if name not in gone]
+    cheapest = min((float(one.expect(sample).mean()) for one in asked), default=0.0)
     kept = round(cheapest * rest) + money_kept(ctx)
     return kept > 0 and left - last < min(kept, cap // 2)
 

@@ -1,15 +1,11 @@
 """The most probable label of an item, and how probably it is correct."""
 
-from itertools import product
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from labelwright.agents.ballot import Ballot
 from labelwright.agents.panel import Panel, learn_panel, posterior_of
-from labelwright.agents.verdict import accuracy_after_vote, gold_labels, weigh
+from labelwright.agents.verdict import gold_labels, weigh
 from labelwright.tools.aggregation import NO_VOTE
 
 NAMES = ("cheap", "strong", "expert", "judge")
@@ -243,40 +239,3 @@ def test_an_audit_teaches_probabilities_that_hold_on_other_items():
 def test_no_items_have_no_verdict():
     verdict = weigh(ballot([]), panel(gold=["judge"]), None, classes=3)
     assert verdict.label.shape == verdict.p_correct.shape == verdict.calibrated.shape == (0,)
-
-
-# -- what one more vote would be worth --
-
-
-def brute_force(posterior, r):
-    """The expected accuracy of the best label, over every answer that may come."""
-    k = len(posterior)
-    total = 0.0
-    for answer in range(k):
-        joint = [p * (r if label == answer else (1 - r) / (k - 1))
-                 for label, p in enumerate(posterior)]  # fmt: skip
-        total += max(joint)
-    return total
-
-
-@given(
-    st.integers(2, 5).flatmap(
-        lambda k: st.lists(st.integers(0, 4), min_size=k, max_size=k).filter(any)
-    ),
-    st.floats(0.0, 1.0),
-)
-def test_accuracy_after_a_vote_is_what_enumeration_gives(weights, reliability):
-    posterior = np.asarray([weights], float) / sum(weights)  # small integers: many ties
-    found = accuracy_after_vote(posterior, reliability)
-    assert found == pytest.approx([brute_force(posterior[0], reliability)])
-    assert found[0] >= posterior.max() - 1e-9  # a vote can be ignored
-
-
-def test_a_trusted_vote_leaves_no_doubt():
-    assert accuracy_after_vote(np.full((3, 4), 0.25), 0.3, trusted=True).tolist() == [1, 1, 1]
-
-
-def test_all_rows_at_once_equal_each_alone():
-    rows = np.asarray([p for p in product([0.0, 0.25, 0.5, 1.0], repeat=3) if sum(p) == 1])
-    together = accuracy_after_vote(rows, 0.8)
-    assert together == pytest.approx([brute_force(row, 0.8) for row in rows])

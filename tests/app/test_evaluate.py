@@ -65,6 +65,9 @@ def test_models_are_held_to_people(folder):
     assert "good: may replace the people (wins against 100% of them" in text
     assert "bad: may not replace the people (wins against 0% of them" in text
     assert "against ann" in text
+    assert "p < 0.0001" in text
+    assert "p = 0.0000" not in text
+    assert "person: true" not in text
     code, text = said(str(folder), "--alt-test", "--people", "crowd", "--json")
     assert json.loads(text)["alt_test"]["good"]["replaces"] is True
 
@@ -86,3 +89,4 @@ def test_why_it_can_not_be_said(folder, tmp_path):
     code, text = said(str(outcome.folder), "--alt-test")
     assert code == 0
     assert "good: can not be said, 2 people have voted; it takes 3 or more." in text
+    assert text.count("of kind human, or of kind recorded with `person: true`") == 1

@@ -1,6 +1,7 @@
 """`replay`: tables of a finished run, and a derived run that says what it is."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ def test_the_stop_rules_and_another_aggregation_are_shown(
     result = cli("replay", str(folder), "--aggregation", "majority", "--value", "2")
     assert result.exit_code == ExitCode.FINISHED, result.stderr
     assert "Votes weighed again: majority" in result.stdout
+    # Five audits calibrate nothing.
+    said = " ".join(result.stdout.split())
+    assert re.search(r"mean p_correct uncalibrated \(\d+ of \d+ labels\)", said)
     for name in ("cost_plateau", "kappa", "marginal_gain", "to_the_end"):
         assert name in result.stdout
     one = cli("replay", str(folder), "--stop", "kappa:threshold=0.9", "--json")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from labelwright.graph.nodes.decide import _conclude, _hard_stop, _rest_is_next
+from labelwright.graph.roster import KIND
 from labelwright.graph.session import create_run, open_run
 from labelwright.graph.state import START
 from labelwright.tools.gates import Gate
-from labelwright.tools.ledger import Call, Caps, Consensus, Settlement
+from labelwright.tools.ledger import Call, Caps, Consensus, Decision, Settlement
 from labelwright.tools.money import to_nano
 from labelwright.tools.plateau import Check
 
@@ -156,6 +157,15 @@ def test_people_give_no_first_vote(opened, corpus):
     person = {"kind": "human", "name": "ann", "tier": 1, "price": {"per_label": 0.5}}
     ctx = opened(0.48, annotators=[person, corpus.recorded("cheap", 2)])
     assert not _rest_is_next(ctx)
+
+
+def test_who_is_asked_no_more_gives_no_first_vote(opened, corpus):
+    free = {**corpus.recorded("cheap", 1), "price": "free"}
+    ctx = opened(0.4, annotators=[free, corpus.recorded("strong", 2)])
+    assert not _rest_is_next(ctx)
+    member = {"annotator": "cheap", "action": "drop", "labels": [], "reason": "broken"}
+    ctx.ledger.log.decide(Decision(1, 1, "critic", KIND, {"members": [member]}, {}))
+    assert _rest_is_next(ctx)  # the strong one's votes on the rest take half of the cap
 
 
 def test_without_a_cap_there_is_nothing_to_keep(opened):

@@ -9,13 +9,14 @@ import pytest
 from labelwright.agents.critic_bench import Proposal
 from labelwright.graph import plan, replay, run
 from labelwright.graph.acceptance import accept
+from labelwright.graph.guarantee import times_tested
 from labelwright.graph.nodes import finish
 from labelwright.graph.proposals import listed, propose
 from labelwright.graph.run import resume
 from labelwright.graph.session import open_run
 from labelwright.graph.state import START
 from labelwright.tools.errors import ConfigError
-from labelwright.tools.ledger import Ledger
+from labelwright.tools.ledger import Decision, Ledger
 
 GUARANTEE = {"error": 0.1, "confidence": 0.9, "audits": 120}
 
@@ -254,3 +255,19 @@ def test_a_run_that_is_taken_up_only_to_end_pays_for_no_second_audit(settings, t
         assert len(ledger.log.decisions("deliver")) == 2
         assert ledger.balance().spent == spent
     assert again.summary["guarantee"] == first.summary["guarantee"]
+
+
+def test_a_second_test_of_one_run_is_less_sure(settings, tmp_path):
+    _, config = settings(n=200)
+    first = run(config, name="run", runs=tmp_path)
+    assert (first.summary["guarantee"]["tests"], first.summary["guarantee"]["confidence"]) == (
+        1,
+        config.ensemble.guarantee.confidence,
+    )
+    with open_run(first.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        ctx.step = 10_000
+        for step in (900, 901):
+            ctx.ledger.log.decide(Decision(step, 1, "critic", "last_audit", {"items": []}, {}))
+        proven = times_tested(ctx)
+    alpha = 1 - config.ensemble.guarantee.confidence
+    assert proven == (3, pytest.approx(1 - 3 * alpha))

@@ -127,7 +127,11 @@ def finished_run(config, tmp_path, kind="relabel_items", target="by hand"):
         step = {**START, "step": 900, "round": 1}
         propose(ctx, step, [made(kind, target, items)], "model m", "r")
         number = len(listed(ctx.ledger))
-    accept(result.folder, number)
+    with pytest.raises(ConfigError, match="takes no name and no text"):
+        accept(result.folder, number, text="more")
+    said = accept(result.folder, number).what
+    assert "may spend the $" in said
+    assert "labelwright resume NAME --usd" in said
     return result, items, number
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from labelwright.graph import replay, run
 from labelwright.graph.replay import parse_settings
-from labelwright.graph.replay_labels import AGGREGATIONS
+from labelwright.graph.replay_labels import AGGREGATIONS, _on_gold
 from labelwright.graph.replay_stops import parse_rule
 from labelwright.tools.errors import ConfigError
 from labelwright.tools.stop_rules import STOP_RULES
@@ -114,8 +114,19 @@ def test_votes_are_weighed_again(finished, aggregation):
     assert found.items > 0
     assert found.differ == len(found.labels) <= found.items
     assert 0 < found.gold["again"]["estimate"] <= 1
+    assert found.gold["again"]["n"] == found.gold["delivered"]["n"] == found.gold["items"]
+    assert 0 < found.calibrated <= found.items
     assert found.gold["delivered"]["estimate"] > 0.8
     assert aggregation in AGGREGATIONS
+
+
+def test_both_ways_are_judged_on_texts_that_have_a_label_under_both():
+    gold = {"a": "x", "b": "x", "c": "x"}
+    found = _on_gold(gold, ["a", "b", "c", "d"], ["x", "x", "y", "y"], ["x", "y", None, "y"])
+    assert found["items"] == 2  # c was set apart, d has no gold
+    assert (found["again"]["estimate"], found["again"]["n"]) == (1.0, 2)
+    assert (found["delivered"]["estimate"], found["delivered"]["n"]) == (0.5, 2)
+    assert _on_gold(gold, ["c"], ["x"], [None]) is None
 
 
 def test_mistakes_are_named(finished, tmp_path):
@@ -135,6 +146,23 @@ def test_mistakes_are_named(finished, tmp_path):
         replay(finished.folder, settings={"student.fold": 3}, out=tmp_path / "x")
     with pytest.raises(ConfigError, match="can not be changed"):
         replay(finished.folder, settings={"annotators.0": 3}, out=tmp_path / "x")
+    model = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "price": {"in": 1, "out": 1}}
+    for section in ("selection", "generation", "critic"):
+        with pytest.raises(ConfigError, match=rf"{section}.model: a replay asks no model"):
+            replay(finished.folder, settings={f"{section}.model": model}, out=tmp_path / "x")
+    for fixed in (
+        "data",
+        "data.path",
+        "pool.url",
+        "task.text",
+        "embedder.kind",
+        "prompts",
+        "replay_of",
+    ):
+        with pytest.raises(
+            ConfigError, match=rf"{fixed}: can not .* can be set: .*student, budget"
+        ):
+            replay(finished.folder, settings={fixed: "x"}, out=tmp_path / "x")
     assert not (tmp_path / "x").exists()
     with pytest.raises(ConfigError, match=r"section\.field=value"):
         parse_settings(["student.C"])

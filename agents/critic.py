@@ -194,7 +194,8 @@ def rule_on_labels(
             reason = "too improbable, and this round may send no more labels on"
             rulings[row] = Ruling(item, "return", reason, flags=failed)
         elif p >= config.set_apart_below:
-            why = "nobody else to ask" if following is None else "no more may be sent on"
+            nobody = "nobody left who is worth asking"
+            why = nobody if following is None else "no more may be sent on"
             reason = f"p_correct {p:.3f}, kept with that weight: {why}"
             rulings[row] = Ruling(item, "accept", reason, flags=failed, soft=p < config.accept_at)
         else:

@@ -20,6 +20,7 @@ from ..tools.money import Price, to_nano
 from ..tools.plateau import Value, value_of_accuracy
 from ..tools.prompts import Message, PromptLibrary, packaged_prompts
 from ..tools.readers import ReadReport, Row, read_rows
+from ..tools.rho import AUDITS
 from .config import RunConfig, load_config
 from .inputs import check_recorded, thin_descriptions
 from .nodes.generate import blind_annotator
@@ -234,6 +235,11 @@ def _lines(
         if config.ensemble.guarantee is not None and voter == target:
             last = config.ensemble.guarantee.size
             fewest, most = min(fewest + last, texts), max(most, min(most + last, texts))
+        if voter == target and voter.trusted and config.stopping.audit_changes:
+            most = max(most, min(most + max(AUDITS), texts))
+        if voter.repeats:
+            checks = critic.checks
+            most += math.ceil((checks.order + checks.template + checks.retest) * most)
         if voter.name == judge:
             most += _written(config, texts) * rounds[1]
         lines.append(_line(costs[voter.name], "annotates", (fewest, most)))

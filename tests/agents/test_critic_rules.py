@@ -71,7 +71,7 @@ def test_a_doubtful_label_is_sent_on(following, action):
 def test_with_nobody_to_ask_it_is_kept_or_set_apart():
     kept, apart = rule([0.5, 0.499])
     assert kept.action == "accept"
-    assert kept.reason.endswith("nobody else to ask")
+    assert kept.reason.endswith("nobody left who is worth asking")
     assert apart.action == "set_apart"
     assert apart.reason == "best label 'spam' has p_correct 0.499 < 0.5"
 
@@ -92,7 +92,7 @@ def test_the_least_probable_are_sent_on_first():
     p = [0.7, 0.3, 0.6, 0.9]
     ruled = rule(p, following=(STRONG, 0), allowed=2)
     assert [r.action for r in ruled] == ["accept", "escalate", "escalate", "accept"]
-    assert ruled[0].reason.endswith("no more may be sent on")  # not: nobody else to ask
+    assert ruled[0].reason.endswith("no more may be sent on")  # not: nobody left
 
 
 def test_an_improbable_label_that_can_still_be_sent_on_waits_for_a_later_round():

@@ -47,7 +47,7 @@ def main() -> None:
     """Measure, print tables, and one JSON object as the last line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--sets", nargs="*", default=None)
+    parser.add_argument("--sets", type=lambda text: text.split(","))
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--audits", type=int, nargs="*", default=[100, 200, 400])
     parser.add_argument("--jobs", type=int, default=2)

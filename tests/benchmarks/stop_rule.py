@@ -83,7 +83,9 @@ def main() -> None:
     """Read the arguments, make or read the curves, print the table and the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of sets")
-    parser.add_argument("--sets", nargs="+", help="only these; also those that are small")
+    parser.add_argument(
+        "--sets", type=lambda text: text.split(","), help="only these; also those that are small"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--cap", type=int, help="most labels of a curve")

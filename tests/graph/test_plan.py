@@ -1,6 +1,7 @@
 """The quote: a range below the cap, with every position priced, and nothing sent."""
 
 import json
+import math
 import socket
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,8 @@ def test_an_unknown_price_is_refused(quote, price):
 
 
 def test_people_are_asked_no_more_than_a_round_allows(quote):
-    quoted = quote(CHEAP, ANN, human={"questions_per_round": 3})
+    plain = {"human": {"questions_per_round": 3}, "stopping": {"audit_changes": False}}
+    quoted = quote(CHEAP, ANN, **plain)
     check(quoted)
     (line,) = [line for line in quoted.lines if line.what.startswith("ann")]
     rounds = quoted.rounds
@@ -159,10 +161,33 @@ def test_people_are_asked_no_more_than_a_round_allows(quote):
 
 def test_nobody_votes_on_an_item_more_often_than_he_may(quote):
     quoted = quote(
-        CHEAP, NEAR, ANN, n=20, critic={"attempts": 1, "audit_first": 500, "audit_share": 1}
+        CHEAP,
+        NEAR,
+        ANN,
+        n=20,
+        critic={
+            "attempts": 1,
+            "audit_first": 500,
+            "audit_share": 1,
+            "checks": {"order": 0, "template": 0, "retest": 0},
+        },
     )
     check(quoted)
     assert all(line.requests[1] <= 20 for line in quoted.lines)
+
+
+def test_the_high_end_has_the_checks_and_the_audits_of_changes(quote):
+    def most(annotator, **sections):
+        lines = quote(CHEAP, ANN, n=600, **sections).lines
+        return next(line.requests[1] for line in lines if line.what.startswith(annotator))
+
+    never = {"order": 0, "template": 0, "retest": 0}
+    without = most("cheap", critic={"checks": never})
+    often = most("cheap", critic={"checks": {**never, "retest": 0.1}})
+    assert often == without + math.ceil(without * 0.1)
+    few = {"questions_per_round": 3}
+    still = most("ann", human=few, stopping={"audit_changes": False})
+    assert most("ann", human=few) == still + 40
 
 
 @pytest.mark.parametrize("n", [20, 600])

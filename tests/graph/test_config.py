@@ -326,3 +326,13 @@ def test_a_dumped_file_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "copy.yaml"
     path.write_text(dump_config(config) + "# hashes\n", encoding="utf-8")
     assert load_config(path) == config
+
+
+@pytest.mark.parametrize(
+    "tag", ["!!python/object/apply:os.system ['true']", "!!python/name:os.system"]
+)
+def test_a_file_that_asks_for_python_objects_is_refused(tmp_path, tag):
+    path = tmp_path / "run.yaml"
+    path.write_text(f"task: {tag}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="not readable as YAML"):
+        load_config(path)

@@ -39,19 +39,9 @@ def find_run(run: str, runs: Path) -> Path:
 
 def is_running(folder: Path) -> bool:
     """Whether a process holds the run."""
-    import fcntl
+    from ..tools.locking import is_held
 
-    try:
-        file = (folder / LOCK_FILE).open("rb")
-    except FileNotFoundError:
-        return False
-    with file:
-        try:
-            # Shared and let go at once: two who look at the same time do not see each other.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+    return is_held(folder / LOCK_FILE)
 
 
 def owner(folder: Path) -> str:

@@ -1,0 +1,39 @@
+"""Which runs a page is about: the folder of all runs, and the one in the page's address."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from ...tools.watch import RunReader
+from ..runs import CONFIG_FILE
+
+RUNS_VARIABLE = "LABELWRIGHT_PANEL_RUNS"
+"""Environment variable by which the command tells the panel where the runs are."""
+RUN_PARAMETER = "run"
+
+
+def runs_root() -> Path:
+    """The folder of all runs."""
+    return Path(os.environ.get(RUNS_VARIABLE, "runs"))
+
+
+def run_named(name: str) -> Path | None:
+    """The folder of a run by its name; ``None`` for a name that is no run or leaves the folder."""
+    if not name or name.startswith(".") or Path(name).name != name:
+        return None
+    folder = runs_root() / name
+    return folder if (folder / CONFIG_FILE).is_file() else None
+
+
+def current_run() -> Path | None:
+    """The run that the page's address names, if there is one of this name."""
+    return run_named(st.query_params.get(RUN_PARAMETER, ""))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, on_release=lambda reader: reader.close())
+def reader(folder: Path) -> RunReader:
+    """The files of a run, opened once for all pages."""
+    return RunReader(folder)

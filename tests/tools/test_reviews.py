@@ -1,0 +1,91 @@
+"""Reviews of people and what they come to."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelwright.tools.reviews import Review, agreement, standing
+
+
+def said(*words: tuple[str, str, str | None], item: str = "a") -> list[Review]:
+    """Reviews in order: (reviewer, verdict, label)."""
+    return [
+        Review(seq, item, reviewer, verdict, label)  # type: ignore[arg-type]
+        for seq, (reviewer, verdict, label) in enumerate(words, 1)
+    ]
+
+
+def test_the_last_word_of_a_reviewer_counts():
+    found = standing(said(("ann", "label", "x"), ("ann", "label", "y")))["a"]
+    assert (found.label, found.settled, found.said) == ("y", True, {"ann": "y"})
+
+
+def test_undo_brings_the_word_before_back_and_then_nothing_is_left():
+    words = said(("ann", "label", "x"), ("ann", "label", "y"), ("ann", "undo", None))
+    assert standing(words)["a"].label == "x"
+    assert standing([*words, Review(9, "a", "ann", "undo")]) == {}
+    # One undo too many takes back nobody's word.
+    assert standing([*words, Review(9, "a", "ann", "undo"), Review(10, "a", "ann", "undo")]) == {}
+
+
+def test_no_label_fits_is_an_answer_and_skip_is_none():
+    none = standing(said(("ann", "no_label", None)))["a"]
+    assert none.settled
+    assert none.label is None
+    skipped = standing(said(("ann", "label", "x"), ("ann", "skip", None)))["a"]
+    assert not skipped.settled
+    assert skipped.said == {}
+
+
+def test_a_flag_says_nothing_of_the_label():
+    found = standing(said(("ann", "label", "x"), ("ann", "flag", None)))["a"]
+    assert found.flagged
+    assert found.label == "x"
+    assert not standing(said(("ann", "flag", None)))["a"].settled
+
+
+def test_two_who_differ_dispute_and_a_third_settles():
+    two = said(("ann", "label", "x"), ("bob", "label", "y"))
+    assert standing(two)["a"].disputed
+    three = standing([*two, Review(3, "a", "cid", "label", "y")])["a"]
+    assert (three.label, three.disputed) == ("y", False)
+
+
+def test_an_example_needs_somebody_who_agrees_with_the_label():
+    words = [
+        Review(1, "a", "ann", "label", "x", example=True),
+        Review(2, "a", "bob", "label", "y"),
+        Review(3, "a", "cid", "label", "y"),
+    ]
+    assert not standing(words)["a"].example
+    assert standing(words[:1])["a"].example
+
+
+def test_agreement_counts_items_that_both_answered():
+    words = [
+        Review(1, "a", "ann", "label", "x"),
+        Review(2, "a", "bob", "label", "x"),
+        Review(3, "b", "ann", "label", "x"),
+        Review(4, "b", "bob", "no_label"),
+        Review(5, "c", "ann", "label", "x"),
+    ]
+    assert agreement(words) == [("ann", "bob", 2, 1)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"),
+            st.sampled_from(["ann", "bob"]),
+            st.sampled_from(["label", "no_label", "skip", "flag", "undo"]),
+            st.sampled_from(["x", "y"]),
+        ),
+        max_size=12,
+    )
+)
+def test_the_order_in_which_reviews_are_handed_over_does_not_count(words):
+    reviews = [
+        Review(seq, item, who, verdict, label if verdict == "label" else None)
+        for seq, (item, who, verdict, label) in enumerate(words)
+    ]
+    assert standing(reviews) == standing(reversed(reviews))
+    assert all(Review.of(one.seq, one.payload()) == one for one in reviews)

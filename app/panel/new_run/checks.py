@@ -1,0 +1,137 @@
+"""What is wrong, or could be better, with labels and annotators, in words, while they are written.
+
+The last word has `labelwright plan`, which reads the whole configuration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from ....tools.task import normalised_label
+
+ALIKE = 0.6
+"""Share of the words of two descriptions that are common to both, from which they are alike."""
+_FEWEST_WORDS = 4
+_LONGEST_NAME = 80
+_MOST_PAIRS = 200
+_WORD = re.compile(r"\w{3,}")
+_ANNOTATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,79}")
+Label = Mapping[str, Any]
+
+
+def label_faults(labels: Sequence[Label]) -> list[str]:
+    """What keeps a run from being started with this label set."""
+    faults = []
+    blank = sum(not normalised_label(str(label["name"])) for label in labels)
+    if blank:
+        faults.append(f"{blank} label(s) have no name: write one, or remove the row.")
+    names: dict[str, list[str]] = {}
+    for label in labels:
+        names.setdefault(normalised_label(str(label["name"])), []).append(str(label["name"]))
+    for key, same in names.items():
+        if key and len(same) > 1:
+            shown = " and ".join(repr(name[:_LONGEST_NAME]) for name in dict.fromkeys(same))
+            faults.append(f"{len(same)} labels have the same name ({shown}): rename or remove one.")
+    if len(labels) < 2:
+        faults.append("A label set has two labels or more.")
+    return faults
+
+
+def label_advice(labels: Sequence[Label]) -> list[str]:
+    """What would make the label set better."""
+    advice = []
+    empty = [label for label in labels if not str(label.get("description") or "").strip()]
+    if empty:
+        advice.append(
+            f"{len(empty)} of {len(labels)} labels have no description. Descriptions do most of "
+            "the work: write what belongs in each, in a sentence."
+        )
+    long = [label for label in labels if len(str(label["name"])) > _LONGEST_NAME]
+    if long:
+        advice.append(
+            f"{len(long)} label name(s) are longer than {_LONGEST_NAME} characters. Put what they "
+            "explain into the description."
+        )
+    words = [(label, _words(label)) for label in labels[:_MOST_PAIRS]]
+    for (one, these), (other, those) in combinations(words, 2):
+        if min(len(these), len(those)) < _FEWEST_WORDS:
+            continue
+        if len(these & those) >= ALIKE * len(these | those):
+            advice.append(
+                f"{one['name']!r} and {other['name']!r} are described in nearly the same words: "
+                "say what sets them apart."
+            )
+    examples = Counter(
+        normalised_label(str(text)) for label in labels for text in label.get("examples") or []
+    )
+    twice = sum(count > 1 for count in examples.values())
+    if twice:
+        advice.append(f"{twice} example(s) stand under more than one label.")
+    return advice
+
+
+def annotator_faults(annotators: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What keeps a run from being started with these annotators."""
+    faults = []
+    if not annotators:
+        return ["There is no annotator: add one."]
+    if all(annotator["kind"] == "human" for annotator in annotators):
+        faults.append(
+            "Only people are there: add a model or the embedded annotator to do the bulk."
+        )
+    counted = Counter(str(annotator.get("name", "")) for annotator in annotators)
+    for name, count in counted.items():
+        if not _ANNOTATOR.fullmatch(name):
+            faults.append(
+                f"The name {name[:_LONGEST_NAME]!r} can not be an annotator's: expected letters, "
+                "digits and _ . @ : - and a letter or digit at the beginning."
+            )
+        elif count > 1:
+            faults.append(f"{count} annotators are named {name!r}: rename one.")
+    for annotator in annotators:
+        name = str(annotator.get("name", ""))[:_LONGEST_NAME]
+        if annotator["kind"] != "embedded" and "price" not in annotator:
+            faults.append(f"{name!r} has no price. An unknown price is refused, never taken as 0.")
+        if annotator["kind"] == "chat" and not annotator.get("model"):
+            faults.append(f"{name!r} has no model.")
+        if annotator["kind"] == "recorded" and not annotator.get("path"):
+            faults.append(f"{name!r} has no file of votes.")
+    return faults
+
+
+def shape_fault(config: Mapping[str, Any]) -> str:
+    """What the steps of this page could not show; empty if they can."""
+    for name in ("task", "data", "budget"):
+        if not isinstance(config.get(name), dict):
+            return f"'{name}:' is missing, or no section with options of its own."
+    for name in ("stopping", "human", "ensemble", "critic", "selection"):
+        if not isinstance(config.get(name, {}), dict):
+            return f"'{name}:' is no section with options of its own."
+    labels = config["task"].get("labels")
+    if not isinstance(labels, list) or not all(_is_label(label) for label in labels):
+        return "'task.labels' is not a list of labels, each with a name."
+    annotators = config.get("annotators")
+    if not isinstance(annotators, list) or not all(
+        isinstance(one, dict) and one.get("kind") in ("chat", "human", "embedded", "recorded")
+        for one in annotators
+    ):
+        return "'annotators' is not a list of annotators, each with a kind."
+    texts = (config["task"].get("text", ""), config["task"].get("guidelines", ""))
+    if not all(isinstance(text, str) for text in texts):
+        return "'task.text' and 'task.guidelines' are texts."
+    return ""
+
+
+def _is_label(label: Any) -> bool:
+    if not isinstance(label, dict) or not isinstance(label.get("name"), str):
+        return False
+    examples = label.get("examples") or []
+    return isinstance(examples, list) and all(isinstance(text, str) for text in examples)
+
+
+def _words(label: Label) -> set[str]:
+    return set(_WORD.findall(normalised_label(str(label.get("description") or ""))))

@@ -1,0 +1,1 @@
+"""Prompts: the templates that models read, and what they come to on a text."""

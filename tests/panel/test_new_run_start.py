@@ -1,0 +1,191 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from drafting import MARKUP, made, opened, said, widget
+
+from labelwright.app.panel import processes
+from labelwright.app.panel.new_run import draft as drafts
+from labelwright.app.panel.new_run.checks import shape_fault
+from labelwright.app.panel.processes import Job
+from labelwright.tools.errors import ConfigError
+
+QUOTE: dict[str, Any] = {
+    "low_usd": 1.0, "high_usd": 2.5, "uncut_usd": 9.0, "cap_usd": 5.0, "texts": 3,
+    "rounds": [2, 4], "rejected": 1, "reasons": ["line 5: the text is empty"],
+    "unknown_gold": {MARKUP: 1}, "thin": None,
+    "lines": [{"what": MARKUP, "usd": [1.0, 2.5], "requests": [1, 2], "tokens_in": 10,
+               "tokens_out": 2}],
+    "value": {"usd": 100.0, "explanation": "3 items"},
+    "alternatives": [{"name": "nearest labels everything", "usd": None, "note": MARKUP}],
+    "prompt": [{"role": "user", "content": MARKUP}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What was started; the quote is given at once, and nothing is carried out."""
+    made: list[Any] = []
+    plan = Job("plan", ("plan",), state="done", code=0, result=QUOTE)
+    monkeypatch.setattr(processes, "job", lambda key: plan if key.startswith("plan:") else None)
+    monkeypatch.setattr(processes, "command", lambda key, args: made.append(args))
+    monkeypatch.setattr(processes, "start_run", lambda file, name: made.append((file, name)))
+    return made
+
+
+def test_the_value_of_accuracy_is_one_of_three(runs_root: Path) -> None:
+    draft = made()
+    at = opened(draft, "budget")
+    widget(at, "number_input", "usd").set_value(7.5).run()
+    widget(at, "radio", "value").set_value("errors").run()
+    assert draft.load()["stopping"] == {"items": 10_000, "error_cost_usd": 0.05}
+    widget(at, "radio", "value").set_value("point").run()
+    assert draft.load()["stopping"] == {"point_value_usd": 5.0}
+    widget(at, "radio", "value").set_value("person").run()
+    assert "stopping" not in draft.load()
+    assert draft.load()["budget"]["usd"] == 7.5
+
+
+def test_a_quote_is_shown_as_text_and_the_run_is_started(
+    runs_root: Path, started: list[Any]
+) -> None:
+    draft = made()
+    at = opened(draft, "start")
+    assert not at.exception
+    assert [m.value for m in at.metric][:2] == ["\\$1\\.00 to \\$2\\.50", "\\$5\\.00"]
+    assert not any("<img" in block.proto.body for block in at.get("html"))
+    assert "\\<img" in at.warning[1].value
+    widget(at, "text_input", "name").set_value("first").run()
+    assert not at.button(key="new_start").disabled
+    at.button(key="new_start").click().run()
+    file, name = started[-1]
+    assert name == "first"
+    assert file.is_relative_to(draft.folder)
+    config = yaml.safe_load(file.read_text())
+    assert config == draft.load()
+    # The same file works wherever it is put.
+    assert Path(config["data"]["path"]).is_absolute()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "/etc/passwd"])
+def test_a_name_that_leads_elsewhere_starts_nothing(
+    runs_root: Path, started: list[Any], name: str
+) -> None:
+    at = opened(made(), "start")
+    widget(at, "text_input", "name").set_value(name).run()
+    assert "can not be the name" in said(at)
+    assert at.button(key="new_start").disabled
+
+
+def test_yaml_that_is_none_changes_nothing(runs_root: Path, started: list[Any]) -> None:
+    draft = made()
+    before = draft.load()
+    at = opened(draft, "start")
+    for text, part in (
+        ("a: [", "not readable as YAML"),
+        ("- list", "Expected sections"),
+        ("task: 5", "is missing, or no section"),
+        ("!!python/object/apply:os.system [ls]", "not readable as YAML"),
+        (yaml.safe_dump({**before, "annotators": [{"kind": "spell"}]}), "each with a kind"),
+    ):
+        next(area for area in at.text_area if "_yaml_" in area.key).set_value(text)
+        widget(at, "button", "apply").click().run()
+        assert part in said(at)
+        assert draft.load() == before
+
+
+def test_yaml_that_is_right_shows_in_the_steps(runs_root: Path, started: list[Any]) -> None:
+    draft = made()
+    at = opened(draft, "start")
+    config = {**draft.load(), "critic": {"audit_first": 12}, "budget": {"usd": 9}}
+    area = next(area for area in at.text_area if "_yaml_" in area.key)
+    area.set_value(yaml.safe_dump(config))
+    widget(at, "button", "apply").click().run()
+    assert not at.exception
+    at.query_params["step"] = "budget"
+    at.run()
+    assert widget(at, "number_input", "usd").value == 9.0
+    assert draft.load()["critic"] == {"audit_first": 12}
+
+
+def test_a_configuration_that_steps_can_not_show_is_named() -> None:
+    good = drafts.blank()
+    assert not shape_fault(good)
+    for change in (
+        {"task": {"labels": [{"name": 3}]}},
+        {"task": {"labels": [{"name": "a", "examples": "x"}]}},
+        {"annotators": [{"name": "x"}]},
+        {"budget": None},
+        {"stopping": []},
+        {"task": {"labels": [], "text": 4}},
+    ):
+        assert shape_fault({**good, **change})
+
+
+def test_a_proposals_task_begins_a_draft_with_its_votes(empty_run: Path) -> None:
+    folder = empty_run / "proposals"
+    folder.mkdir(exist_ok=True)
+    task = {"name": "new", "labels": [{"name": "a"}, {"name": "b"}], "guidelines": "g"}
+    (folder / "001-task.yaml").write_text(yaml.safe_dump({"task": task}))
+    vote = {"item_id": "m0001", "annotator": "reviewer", "label": "a"}
+    (folder / "001-votes.jsonl").write_text(json.dumps(vote) + "\n")
+    at = opened(task="empty/001-task.yaml")
+    assert not at.exception
+    (draft,) = drafts.drafts()
+    config = draft.load()
+    assert config["task"]["guidelines"] == "g"
+    assert [one["name"] for one in config["annotators"]] == [
+        "reviewer-before", "embedded", "reviewer"
+    ]  # fmt: skip
+    assert config["annotators"][0]["trusted"]
+    assert config["annotators"][0]["tier"] == 2
+
+
+@pytest.mark.parametrize(
+    "task", ["../001-task.yaml", "finished/../../x", "finished/001-task.yaml", "x/run.yaml"]
+)
+def test_a_task_that_is_none_is_refused(runs_root: Path, task: str) -> None:
+    with pytest.raises(ConfigError, match="no task of a run"):
+        drafts.from_task(task)
+    at = opened(task=task)
+    assert "can not be used" in said(at)
+    assert not drafts.drafts()
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (Job("t", (), state="running"), "Asking the endpoint"),
+        (Job("t", (), state="failed", error=MARKUP), "could not be carried out"),
+        (Job("t", (), state="failed", result={"probes": [{"error": MARKUP}]}), "can not be used"),
+        (Job("t", (), state="done", result={"probes": [{"error": ""}]}), "The endpoint answers"),
+    ],
+)
+def test_the_report_of_an_endpoint_is_shown(
+    runs_root: Path, monkeypatch: pytest.MonkeyPatch, job: Job, words: str
+) -> None:
+    monkeypatch.setattr(processes, "job", lambda _: job)
+    if isinstance(job.result, dict):
+        job.result["probes"][0] |= {
+            "mode": "json_schema", "limit": "max_tokens", "logprobs": True, "requests": 3,
+            "usd": 0.0001, "seconds": 0.5,
+        }  # fmt: skip
+    model = {"kind": "chat", "name": "m", "model": "m-1", "price": "free"}
+    at = opened(made(annotators=[model]), "annotators")
+    assert not at.exception
+    assert words in said(at) + "".join(success.value for success in at.success)
+    assert not any("<img" in block.proto.body for block in at.get("html"))
+
+
+def test_a_test_of_an_endpoint_is_bounded_and_says_so(runs_root: Path, started: list[Any]) -> None:
+    model = {"kind": "chat", "name": "m", "model": "m-1", "price": {"in": 1, "out": 2}}
+    draft = made(annotators=[model])
+    at = opened(draft, "annotators")
+    assert any("at most 16 short requests and costs at most" in c.value for c in at.caption)
+    widget(at, "button", "a0_test").click().run()
+    (args,) = started
+    assert args[0] == "doctor"
+    assert args[2:] == ("--probe", "--usd", "0.05", "--json")
+    assert yaml.safe_load(Path(args[1]).read_text())["annotators"][0]["model"] == "m-1"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from ..tools.errors import BudgetExceeded
-from ..tools.ledger import Ledger
+from ..tools.ledger import OPERATOR, Ledger
 from ..tools.money import show, to_nano
+from ..tools.prompts import PromptLibrary
 from ..tools.task import TaskConfig
-from .desk import Desk
 from .endpoint import Endpoint
 from .model import AgentModelConfig
 from .paid_call import CallRefused
@@ -25,8 +25,24 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=BaseModel)
 
 
+class Office(Protocol):
+    """What it takes to put a question to a model: who pays, what is read, when to stop."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Pays and remembers."""
+
+    @property
+    def prompts(self) -> PromptLibrary:
+        """The templates."""
+
+    @property
+    def stopping(self) -> Callable[[], bool]:
+        """Whether no more requests are to be sent."""
+
+
 def consult(
-    desk: Desk,
+    desk: Office,
     config: AgentModelConfig,
     prompt: str,
     inputs: Mapping[str, Any],
@@ -38,6 +54,7 @@ def consult(
     purpose: str,
     round_: int,
     validate: Callable[[T], str | None],
+    thread: str = "",
 ) -> AgentResult[T]:
     """Let a model look around and decide.
 
@@ -53,6 +70,7 @@ def consult(
         purpose: What for; (round, agent, purpose) names one conversation.
         round_: Of the run.
         validate: Why a decision is not acceptable, or ``None``; told to the model.
+        thread: Names one of several conversations of one purpose in one round.
 
     Returns:
         The decision, or why there is none.
@@ -71,7 +89,7 @@ def consult(
     template = desk.prompts.get(prompt)
     offered: list[BaseTool] = [StructuredTool.from_function(tool) for tool in tools]
     with Endpoint(config) as endpoint:
-        if (failure := _without_limit(desk, endpoint)) is not None:
+        if (failure := _without_limit(desk, endpoint, agent)) is not None:
             return AgentResult(None, failure, 0, 0)
         return run_tool_agent(
             endpoint,
@@ -88,13 +106,19 @@ def consult(
             reminder=desk.prompts.get("wire/reminder"),
             validate=validate,
             stop=desk.stopping,
+            thread=thread,
         )
 
 
-def _without_limit(desk: Desk, endpoint: Endpoint) -> str | None:
+def _without_limit(desk: Office, endpoint: Endpoint, agent: str) -> str | None:
     """Find the token limit's name, on which every reservation rests; why it can not be found."""
     try:
-        StructuredChat(endpoint, desk.ledger, desk.prompts, stop=desk.stopping).find_limit()
+        # The operator's agent works beside the run: two processes must not reserve one probe.
+        prober = OPERATOR if agent == OPERATOR else "probe"
+        chat = StructuredChat(
+            endpoint, desk.ledger, desk.prompts, stop=desk.stopping, prober=prober
+        )
+        chat.find_limit()
     except BudgetExceeded as error:
         return f"out of allowance: {error}"
     except CallRefused as error:

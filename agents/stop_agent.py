@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,11 +11,11 @@ from ..tools.gates import Gate
 from .consult import clip, consult
 from .critic import CriticConfig
 from .desk import Desk
+from .figures import invented, numbers
 
 AGENT, PURPOSE = "critic", "explain stop"
 _WORDS = 160
 _STEPS = 3
-_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -98,18 +97,11 @@ def explain_stop(
     return Explanation(said.text, said.spend_less, clip(said.reason, 300), f"model {model.model}")
 
 
-def numbers(text: str) -> set[float]:
-    """The numbers that are written in a text, signs left out."""
-    return {float(found.replace(",", "")) for found in _NUMBER.findall(text)}
-
-
 def _fault(said: Submission, given: set[float], may_spend_less: bool) -> str | None:
     if len(said.text.split()) > _WORDS:
         return f"text: {len(said.text.split())} words; at most 120 are wanted."
     if said.spend_less and not may_spend_less:
         return "spend_less: must be false unless the verdict is continue and every gate has passed."
-    for number in sorted(numbers(f"{said.text} {said.reason}")):
-        # Counting on the fingers and 0.02 written as 2 % are no inventions.
-        if number > 10 and number not in given and round(number / 100, 6) not in given:
-            return f"text: the number {number:g} is not among those given; use only those."
+    if (number := invented(f"{said.text} {said.reason}", given)) is not None:
+        return f"text: the number {number:g} is not among those given; use only those."
     return None

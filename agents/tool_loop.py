@@ -92,6 +92,7 @@ def run_tool_agent(
     validate: Callable[[T], str | None] = lambda _: None,
     policy: RetryPolicy | None = None,
     stop: Callable[[], bool] = lambda: False,
+    thread: str = "",
 ) -> AgentResult[T]:
     """Run an agent until it submits, fails or has used its allowance.
 
@@ -112,6 +113,7 @@ def run_tool_agent(
         validate: Why a well-formed decision is not acceptable, or ``None``; told to the model.
         policy: Repetition of failed tries; the endpoint's number of retries without.
         stop: Asked before each call.
+        thread: Names one of several conversations of one purpose in one round.
 
     Raises:
         CallStopped: The run is stopping.
@@ -128,6 +130,7 @@ def run_tool_agent(
         tools=[*tools, _submit_tool(submit, submit_name, validate)],
         submit_name=submit_name,
         reminder=reminder.render(submit=submit_name)[-1].content,
+        thread=thread,
     )
     first: list[AnyMessage] = list(to_langchain(messages))  # type: ignore[arg-type]
     conversation.say(0, first)
@@ -155,6 +158,7 @@ class _Conversation:
     tools: list[BaseTool]
     submit_name: str
     reminder: str
+    thread: str
 
     def graph(self) -> Any:
         """The compiled loop."""
@@ -212,8 +216,9 @@ class _Conversation:
             )
         base = self.call
         policy = replace(self.policy, final=_FORM_UNKNOWN) if force == "required" else self.policy
+        thread = self.thread or base.purpose
         key = request_key(
-            base.agent, base.purpose, base.round, step, config.url, base.model, force, schema, wire
+            base.agent, thread, base.round, step, config.url, base.model, force, schema, wire
         )
         return pay(
             self.ledger,
@@ -278,7 +283,7 @@ class _Conversation:
         self.ledger.log.say(
             round=self.call.round,
             agent=self.call.agent,
-            purpose=self.call.purpose,
+            purpose=self.thread or self.call.purpose,
             step=step,
             part=part,
             role=role,

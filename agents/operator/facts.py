@@ -1,0 +1,171 @@
+"""What an order is read and checked against: the run as it stands at this moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...tools.ledger import OPERATOR, Balance
+from ...tools.money import to_nano
+from ...tools.watch import RunReader, run_status
+from ...tools.watch.proposals import Suggestion, read_proposals
+from ...tools.watch.status import State
+
+QUESTIONS_FILE = "questions.jsonl"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run, as far as orders concern it. Money in nanodollars.
+
+    Attributes:
+        cap: The cap that counts from the next reservation on; ``None`` where none is known.
+        point: What a point of accuracy is worth, and where the figure comes from, if that is known.
+        questions: Open questions to people.
+        waiting: Whether an order waits that a resume would carry out.
+        item: The item that the page is about, for "this".
+        by: Name of the operator.
+    """
+
+    name: str = "run"
+    labels: tuple[str, ...] = ()
+    state: State = "running"
+    cap: int | None = None
+    balance: Balance = field(default_factory=Balance)
+    point: tuple[int, str] | None = None
+    proposals: tuple[Suggestion, ...] = ()
+    questions: int = 0
+    waiting: bool = False
+    guidelines: str = ""
+    item: str | None = None
+    by: str = OPERATOR
+    has_item: Callable[[str], bool] = lambda _: True
+    label_of: Callable[[str], str] = lambda _: "no label yet"
+
+    @property
+    def running(self) -> bool:
+        """Whether a process carries the run."""
+        return self.state == "running"
+
+
+def read_facts(reader: RunReader, *, item: str | None = None, by: str = OPERATOR) -> Facts:
+    """The facts of a run, by a handful of small queries."""
+    task = reader.config["task"]
+    pending = reader.rows(
+        "SELECT count(*) FROM directives WHERE kind <> 'stop' "
+        "AND seq NOT IN (SELECT directive FROM acknowledgements)"
+    )
+    known = bool(item) and _has_item(reader, str(item))
+    return Facts(
+        name=reader.name,
+        labels=tuple(reader.labels),
+        state=run_status(reader.folder).state,
+        cap=cap_of(reader),
+        balance=balance_of(reader),
+        point=_point(reader),
+        proposals=tuple(read_proposals(reader)),
+        questions=_questions(reader.folder),
+        waiting=bool(pending and pending[0][0]),
+        guidelines=task.get("guidelines") or "",
+        item=item if known else None,
+        by=by or OPERATOR,
+        has_item=lambda wanted: _has_item(reader, wanted),
+        label_of=lambda wanted: label_now(reader, wanted),
+    )
+
+
+def balance_of(reader: RunReader) -> Balance:
+    """The account as it stands."""
+    rows = reader.rows(
+        "SELECT spent, reserved, uncertain, tokens, tokens_reserved, requests "
+        "FROM journal ORDER BY seq DESC LIMIT 1"
+    )
+    return Balance(*rows[0]) if rows else Balance()
+
+
+def cap_of(reader: RunReader) -> int | None:
+    """The money cap that was ordered last, else the configured one."""
+    rows = reader.rows(
+        "SELECT json_extract(payload, '$.usd') FROM directives WHERE kind = 'cap' "
+        "ORDER BY seq DESC LIMIT 1"
+    )
+    usd = rows[0][0] if rows else reader.config.get("budget", {}).get("usd")
+    return None if usd is None else to_nano(usd)
+
+
+def last_check(reader: RunReader) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Decision and evidence of the last check of the stop rule."""
+    rows = reader.rows(
+        "SELECT decision, evidence FROM decisions WHERE kind = 'stop_check' "
+        "ORDER BY seq DESC LIMIT 1"
+    )
+    return (json.loads(rows[0][0]), json.loads(rows[0][1])) if rows else None
+
+
+def label_now(reader: RunReader, item: str) -> str:
+    """The label that an item has, in words; kept back while an audit asks for it blind."""
+    if item in blind_items(reader.folder):
+        return "an open question of an audit"
+    rows = reader.rows(
+        "SELECT label, p_correct, source, outcome FROM consensus WHERE item_id = ? "
+        "ORDER BY seq DESC LIMIT 1",
+        item,
+    )
+    if not rows:
+        return "no label yet"
+    label, p_correct, source, outcome = rows[0]
+    sure = "" if p_correct is None else f", p_correct {p_correct:.2f}"
+    if outcome != "accept":
+        return f"set apart, {label or 'no label'} suggested{sure}"
+    return f"{label or 'no label fits'}, by {source}{sure}"
+
+
+def blind_items(folder: Path) -> set[str]:
+    """Items of open audit questions: whoever answers must not have seen what others said."""
+    try:
+        text = (folder / QUESTIONS_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return set()
+    found = set()
+    for line in text.split("\n"):
+        try:
+            question = json.loads(line)
+        except ValueError:
+            continue
+        if "audit" in str(question.get("purpose", "")):
+            found.add(str(question["item_id"]))
+    return found
+
+
+def _point(reader: RunReader) -> tuple[int, str] | None:
+    rows = reader.rows(
+        "SELECT json_extract(payload, '$.point_usd') FROM directives WHERE kind = 'value' "
+        "ORDER BY seq DESC LIMIT 1"
+    )
+    if rows:
+        return to_nano(rows[0][0]), "as ordered"
+    stopping = reader.config.get("stopping", {})
+    if stopping.get("point_value_usd") is not None:
+        return to_nano(stopping["point_value_usd"]), "as configured"
+    checked = last_check(reader)
+    if checked is not None and checked[1].get("value"):
+        return int(checked[1]["value"]) // 100, str(checked[1].get("value_from") or "")
+    if stopping.get("items") and stopping.get("error_cost_usd"):
+        each = to_nano(stopping["error_cost_usd"])
+        return stopping["items"] * each // 100, "items x cost of an error, as configured"
+    return None
+
+
+def _questions(folder: Path) -> int:
+    try:
+        with (folder / QUESTIONS_FILE).open("rb") as file:
+            return sum(1 for line in file if line.strip())
+    except FileNotFoundError:
+        return 0
+
+
+def _has_item(reader: RunReader, item: str) -> bool:
+    return bool(reader.items("SELECT 1 FROM items WHERE id = ?", item))

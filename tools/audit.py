@@ -54,6 +54,28 @@ def accuracy_interval(correct: int, n: int, level: float = 0.95) -> Interval:
     return Interval(correct / n if n else None, low, high, n)
 
 
+def wilson_interval(correct: int, n: int) -> Interval:
+    """Approximate 95 % interval of a share (Wilson 1927), for displays that must stay light.
+
+    Args:
+        correct: items that were right.
+        n: items looked at; 0 gives no estimate and the interval [0, 1].
+
+    Returns:
+        The share and its interval.
+
+    Raises:
+        ValueError: if correct is not within 0..n.
+    """
+    _check(correct, n, 0.95)
+    if not n:
+        return Interval(None, 0.0, 1.0, 0)
+    z, share = 1.959964, correct / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(share, max(middle - half, 0.0), min(middle + half, 1.0), n)
+
+
 def upper_bound(count: int, n: int, level: float = 0.95) -> float:
     """One-sided upper confidence bound of a share (Clopper & Pearson 1934).
 

@@ -11,6 +11,7 @@ import streamlit as st
 LONGEST = 4_000
 """Characters of a text that are shown at once."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
+_LINK = re.compile(r"(?<=:/)(?=/)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
 
 
 def visible(text: str) -> str:
@@ -54,4 +55,6 @@ def show_text(text: str, most: int = LONGEST) -> None:
 
 def escaped(text: str, most: int = 200) -> str:
     """A short text for places that read Markdown: labels of buttons, messages, captions."""
-    return _MARKDOWN.sub(r"\\\1", visible(shortened(text, most)).replace("\n", " "))
+    words = visible(shortened(text, most)).replace("\n", " ")
+    # Addresses become links after escapes are read; a word joiner, which nobody sees, parts them.
+    return _MARKDOWN.sub(r"\\\1", _LINK.sub("\N{WORD JOINER}", words))

@@ -25,7 +25,8 @@ def run_named(name: str) -> Path | None:
     if not name or name.startswith(".") or Path(name).name != name:
         return None
     folder = runs_root() / name
-    return folder if (folder / CONFIG_FILE).is_file() else None
+    # Not `Path.is_file`: a name that no file can have is an error there.
+    return folder if os.path.isfile(folder / CONFIG_FILE) else None
 
 
 def current_run() -> Path | None:

@@ -79,7 +79,7 @@ class RunReader:
             page = ids[start : start + _PAGE]
             marks = ",".join("?" * len(page))
             found.update(
-                self.items(f"SELECT id, text FROM items WHERE id IN ({marks})", *page)  # type: ignore[arg-type]
+                self.items(f"SELECT id, text FROM items WHERE id IN ({marks})", *page)
             )
         return found
 

@@ -63,7 +63,7 @@ def _last_process_event(path: Path) -> dict[str, Any] | None:
         size = path.stat().st_size
     except FileNotFoundError:
         return None
-    found = None
+    found: dict[str, Any] | None = None
     # All of it only where the end holds none: a run may report much before its process ends.
     for start in dict.fromkeys((max(0, size - _TAIL), 0)):
         with path.open("rb") as file:

@@ -1,0 +1,1 @@
+"""The review page: what only a person can say, one item after the other, by keyboard."""

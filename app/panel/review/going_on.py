@@ -1,0 +1,77 @@
+"""From the answers of people back to the run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ....tools.errors import LabelwrightError
+from ....tools.watch.queue import Queue
+from ..formats import number
+from ..plain import escaped
+from ..processes import resume_run
+from .desk import Desk, order
+
+_SURE = "review_hand_in_sure"
+
+
+def go_on(at: Desk, state: str, stands: Queue | None) -> None:
+    """Offer to hand the answers in, or to let a run that has ended take up corrections.
+
+    Args:
+        at: The run.
+        state: Where it stands.
+        stands: Its open questions; ``None`` where it has none.
+    """
+    if state == "running":
+        return
+    if stands is not None:
+        _hand_in(at, stands)
+    elif waiting := len(at.log.pending()):
+        st.caption(
+            f"Reviews of {number(waiting)} items wait to be taken up. Nothing is bought for them."
+        )
+        st.button("Take them up now", key="review_resume", on_click=_resume, args=(at,))
+
+
+def _hand_in(at: Desk, stands: Queue) -> None:
+    left = len(stands.open)
+    if not left:
+        st.button(
+            "Hand in and go on",
+            key="review_hand_in",
+            type="primary",
+            on_click=_resume,
+            args=(at,),
+        )
+    elif not st.session_state.get(_SURE):
+        st.button(
+            "Hand in what there is",
+            key="review_hand_in_early",
+            type="tertiary",
+            on_click=_ask_if_sure,
+            args=(True,),
+        )
+    else:
+        st.warning(
+            f"{number(left)} of the questions have no settled answer. The run goes on without "
+            "them, and does not ask them again."
+        )
+        with st.container(horizontal=True):
+            st.button("Hand in and go on", key="review_hand_in", on_click=_resume, args=(at, True))
+            st.button("Not yet", key="review_not_yet", on_click=_ask_if_sure, args=(False,))
+
+
+def _ask_if_sure(sure: bool) -> None:
+    st.session_state[_SURE] = sure
+
+
+def _resume(at: Desk, early: bool = False) -> None:
+    st.session_state.pop(_SURE, None)
+    if early:
+        order(at, "hand_in")
+    try:
+        resume_run(at.folder)
+    except LabelwrightError as error:
+        st.toast(escaped(str(error), 400))
+    else:
+        st.toast("The run goes on.")

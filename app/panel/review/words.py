@@ -1,0 +1,18 @@
+"""Reviews in words."""
+
+from __future__ import annotations
+
+from ....tools.reviews import Review
+
+_SAID = {
+    "no_label": "no label fits",
+    "skip": "skipped",
+    "flag": "flagged",
+    "undo": "took the last word back",
+}
+
+
+def spoken(word: Review) -> str:
+    """What somebody said; it holds the label as it is, so it is not safe where Markdown is read."""
+    said = _SAID.get(word.verdict) or word.label or ""
+    return said + (", offered as an example" if word.example else "")

@@ -65,6 +65,7 @@ class StructuredChat:
         policy: Repetition of failed tries; the endpoint's number of retries without.
         stop: Asked before each try.
         logprobs: Ask for the log-probabilities of an answer's tokens.
+        prober: Who pays for probes, for the ledger.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class StructuredChat:
         policy: RetryPolicy | None = None,
         stop: Callable[[], bool] = lambda: False,
         logprobs: bool = False,
+        prober: str = "probe",
     ) -> None:
         self.endpoint = endpoint
         self._more: dict[str, Any] = {"logprobs": True} if logprobs else {}
@@ -83,6 +85,7 @@ class StructuredChat:
         self._prompts = prompts
         self._policy = policy or RetryPolicy(retries=endpoint.config.retries)
         self._stop = stop
+        self._prober = prober
         self._mode: Mode | None = None
         self._json_answer = prompts.get("wire/json_answer")
         self._bodies: dict[tuple[Shape[Any], Mode], tuple[dict[str, Any], str, str]] = {}
@@ -217,8 +220,10 @@ class StructuredChat:
 
     def _probe_call(self, what: str, prompt: str) -> Call:
         config = self.endpoint.config
-        key = request_key("probe", config.url, config.model, what)
-        return Call(key, "probe", None, config.model, what, 0, (), self._prompts.get(prompt).hash)
+        key = request_key(self._prober, config.url, config.model, what)
+        return Call(
+            key, self._prober, None, config.model, what, 0, (), self._prompts.get(prompt).hash
+        )
 
     def _find_mode(self) -> Mode:
         calls = {mode: self._probe_call(mode, "wire/probe") for mode in LADDER}

@@ -13,10 +13,12 @@ from .commands.doctor import doctor
 from .commands.evaluate import evaluate
 from .commands.export import export
 from .commands.init import init
+from .commands.panel import panel
 from .commands.plan import plan
-from .commands.proposals import accept, proposals
+from .commands.proposals import accept, dismiss, proposals
 from .commands.replay import replay
 from .commands.run import resume, run
+from .commands.say import say
 from .commands.status import status, stop
 from .exit_codes import ExitCode, epilog, of_error
 
@@ -91,13 +93,16 @@ _COMMANDS = (
     resume,
     status,
     stop,
+    say,
     proposals,
     accept,
+    dismiss,
     evaluate,
     export,
     replay,
     doctor,
     demo,
+    panel,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -110,6 +110,10 @@ class Tally:
             self._decision = f"round {event['round']}: {_decision(event)}"
         elif kind == "sweep":
             self._stage = f"sweep: {_asked(event['asked'])}"
+        elif kind == "cap":
+            self._cap = to_nano(event["usd"])
+        elif kind == "corrections":
+            self._stage = f"people have corrected {event['items']:,} labels"
         elif kind == "last_audit":
             self._stage = f"last audit: {event['asked']} texts to {event['judge']}"
 
@@ -135,7 +139,7 @@ class Tally:
             return f"round {event['round']}: {self._quality}; {self._money()}"
         if kind == "decided":
             return self._decision
-        return self._stage if kind == "sweep" else None
+        return self._stage if kind in {"sweep", "corrections"} else None
 
     def close(self) -> None:
         """Close the ledger."""

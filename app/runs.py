@@ -105,7 +105,15 @@ def read_state(folder: Path) -> dict[str, Any]:
         summary = None
     if not running:
         state["status"] = summary["status"] if summary else "interrupted"
-    caps = [directive.payload["usd"] for directive in directives if directive.kind == "cap"]
+    caps = [
+        float(d.payload["usd"])
+        for d in directives
+        # One that makes no sense is refused by the run.
+        if d.kind == "cap"
+        and isinstance(d.payload, dict)
+        and isinstance(d.payload.get("usd"), int | float)
+        and not (d.acknowledged or "").startswith("refused")
+    ]
     cap = caps[-1] if caps else summary["money"]["cap_usd"] if summary else _configured_cap(folder)
     checks = [decision for decision in decisions if decision.kind == "stop_check"]
     last = decisions[-1] if decisions else None

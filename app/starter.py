@@ -84,7 +84,7 @@ def render(file: Path, data: Path | None, columns: Columns | None) -> str:
         "file": file.name,
         "name": json.dumps(data.stem if data else "my task", ensure_ascii=False),
         "path": json.dumps(Path(path).as_posix(), ensure_ascii=False),
-        "text": json.dumps(_template(columns.text if columns else "text"), ensure_ascii=False),
+        "text": json.dumps(text_template(columns.text if columns else "text"), ensure_ascii=False),
         "labels": _labels(columns.labels if columns else {}),
         "id": _optional("id", columns.id if columns else None, "a column with a unique id"),
         "gold": _optional(
@@ -142,7 +142,8 @@ def _text_column(path: Path, rows: list[dict[str, object]], names: list[str]) ->
     return longest
 
 
-def _template(column: str) -> str:
+def text_template(column: str) -> str:
+    """The text template that reads one column."""
     return f"{{{{ {column} }}}}" if _PLAIN.fullmatch(column) else f"{{{{ row[{column!r}] }}}}"
 
 

@@ -17,7 +17,7 @@ from ..tools.money import show, to_nano
 from ..tools.task import LabelConfig, TaskConfig, normalised_label
 from .config import load_config
 from .plain_yaml import write_yaml
-from .proposals import ACCEPT, RUN_KINDS, Listed, listed
+from .proposals import ACCEPT, DISMISS, RUN_KINDS, Listed, listed
 from .session import CONFIG_FILE, LEDGER_FILE
 
 FOLDER = "proposals"
@@ -54,13 +54,18 @@ def accept(
         text: Description of the new label, or the sentence for the guidelines.
 
     Raises:
-        ConfigError: No such proposal, it was accepted before, or a name is needed.
+        ConfigError: No such proposal, it was accepted or dismissed before, or a name is needed.
     """
     with Ledger(folder / LEDGER_FILE, create=False) as ledger:
         entry = _entry(ledger, folder, number)
         kind = entry.proposal.kind
         if entry.accepted:
             raise ConfigError(f"{folder}: proposal {number} was accepted before.")
+        if entry.dismissed:
+            raise ConfigError(
+                f"{folder}: proposal {number} was dismissed. The critic may make it again; accept "
+                "that one."
+            )
         if kind in RUN_KINDS:
             if names or text:
                 raise ConfigError(
@@ -79,13 +84,59 @@ def accept(
             )
         task = load_config(folder / CONFIG_FILE).task
         changed, map_ = changed_task(task, entry.proposal, names, text)
-        files = _write(folder, ledger, entry, changed, map_)
+        head = f"Proposal {entry.number} ({kind}) of the run {folder.name}, accepted."
+        files = _write(folder, ledger, f"{number:03d}", head, entry.proposal, changed, map_)
         seq = ledger.log.direct(ACCEPT, {"number": number})
         ledger.log.acknowledge(seq, f"written to {files[0].relative_to(folder.resolve())}")
-    return Accepted(
-        f"the task of a run is pinned; copy 'task' from {files[0]} into the configuration of a new "
-        "run (the file says how to keep the votes that still hold) and start it",
-        files,
+    return Accepted(_for_a_new_run(files[0]), files)
+
+
+def dismiss(folder: Path, number: int) -> str:
+    """Answer a proposal with no; nothing follows from it any more.
+
+    Args:
+        folder: The run's folder.
+        number: The proposal's, counted from 1.
+
+    Returns:
+        What it is answered, for the person.
+
+    Raises:
+        ConfigError: No such proposal, or it was accepted before.
+    """
+    with Ledger(folder / LEDGER_FILE, create=False) as ledger:
+        entry = _entry(ledger, folder, number)
+        if entry.accepted:
+            raise ConfigError(f"{folder}: proposal {number} was accepted before; it stays so.")
+        if not entry.dismissed:
+            seq = ledger.log.direct(DISMISS, {"number": number})
+            ledger.log.acknowledge(seq, "dismissed")
+    return "dismissed; nothing follows from it"
+
+
+def add_guideline(folder: Path, text: str) -> Accepted:
+    """Write a task with one more guideline, for a new run, with the votes that were given.
+
+    Raises:
+        ConfigError: The text is empty.
+    """
+    if not text.strip():
+        raise ConfigError("a guideline is a text that is not empty.")
+    wanted = Proposal(
+        kind="edit_guideline", target="guidelines", text=text.strip(), evidence="the operator"
+    )
+    changed, map_ = changed_task(load_config(folder / CONFIG_FILE).task, wanted, (), None)
+    taken = len(list((folder / FOLDER).glob("guideline-*-task.yaml")))
+    head = f"A guideline of the operator, for a run after {folder.name}."
+    with Ledger(folder / LEDGER_FILE, create=False) as ledger:
+        files = _write(folder, ledger, f"guideline-{taken + 1:03d}", head, wanted, changed, map_)
+    return Accepted(_for_a_new_run(files[0]), files)
+
+
+def _for_a_new_run(task_file: Path) -> str:
+    return (
+        f"the task of a run is pinned; copy 'task' from {task_file} into the configuration of a "
+        "new run (the file says how to keep the votes that still hold) and start it"
     )
 
 
@@ -159,22 +210,28 @@ def _entry(ledger: Ledger, folder: Path, number: int) -> Listed:
 
 
 def _write(
-    folder: Path, ledger: Ledger, entry: Listed, task: TaskConfig, map_: dict[str, str | None]
+    folder: Path,
+    ledger: Ledger,
+    stem: str,
+    head: str,
+    proposal: Proposal,
+    task: TaskConfig,
+    map_: dict[str, str | None],
 ) -> tuple[Path, ...]:
     # Whole: a path in a configuration is taken from the configuration's own folder.
     place = folder.resolve() / FOLDER
     place.mkdir(exist_ok=True)
-    votes_file = place / f"{entry.number:03d}-votes.jsonl"
-    kept, annotators = _votes_that_hold(ledger, entry.proposal, map_)
+    votes_file = place / f"{stem}-votes.jsonl"
+    kept, annotators = _votes_that_hold(ledger, proposal, map_)
     votes_file.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    task_file = place / f"{entry.number:03d}-task.yaml"
+    task_file = place / f"{stem}-task.yaml"
     recorded = [
         {"kind": "recorded", "name": f"{name}-before", "column": name, "path": str(votes_file),
          "price": "free"}
         for name in annotators
     ]  # fmt: skip
     lines = [
-        f"# Proposal {entry.number} ({entry.proposal.kind}) of the run {folder.name}, accepted.",
+        f"# {head}",
         "# Start a new run with this task. To keep what was paid for, put these before the other",
         "# annotators, each with the tier it had; items without a vote here are asked anew.",
         *(f"#   {line}" for line in write_yaml({"annotators": recorded}).splitlines()),

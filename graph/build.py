@@ -41,7 +41,7 @@ def build_graph() -> StateGraph[RunState, RunContext, RunState, RunState]:
         "finish": finish,
     }
     for name, node in nodes.items():
-        graph.add_node(name, node if name == "annotate" else _in_step(node))
+        graph.add_node(name, node if name == "annotate" else _in_step(name, node))
     graph.add_edge(START, "ingest")
     graph.add_edge("ingest", "select")
     graph.add_conditional_edges("select", _asked, ["generate", "annotate", "critique"])
@@ -56,13 +56,14 @@ def build_graph() -> StateGraph[RunState, RunContext, RunState, RunState]:
     return graph
 
 
-def _in_step(node: Node) -> Any:
-    """A node that keeps the time, and that does not see what it wrote before a crash."""
+def _in_step(name: str, node: Node) -> Any:
+    """A node that says it begins, keeps the time, and does not see what it wrote before a crash."""
 
     @wraps(node)
     def run(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         ctx = runtime.context
         ctx.step = state["step"]
+        _begins(ctx, name, state)
         update = node(state, runtime)
         now = time.monotonic()
         seconds = state["seconds"] + now - ctx.started
@@ -72,8 +73,22 @@ def _in_step(node: Node) -> Any:
     return run
 
 
+def _begins(ctx: RunContext, node: str, state: RunState) -> None:
+    ctx.notify(
+        {
+            "event": "node",
+            "node": node,
+            "round": state["round"],
+            "phase": state["phase"],
+            "step": state["step"],
+        }
+    )
+
+
 def _asked(state: RunState, runtime: Runtime[RunContext]) -> str | list[Send]:
     if state["go"] == "annotate":
+        # Here and not in its node, of which there is one for each block.
+        _begins(runtime.context, "annotate", state)
         return fan_out(runtime.context, state["asks"], state["round"]) or "critique"
     return END if state["go"] == "end" else state["go"]
 

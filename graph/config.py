@@ -16,6 +16,7 @@ from ..agents.critic import CriticConfig
 from ..agents.endpoint import EndpointConfig
 from ..agents.ensemble_settings import EnsembleConfig
 from ..agents.generator import GenerationConfig
+from ..agents.operator.settings import OperatorConfig
 from ..agents.selector import SelectionConfig
 from ..agents.wire import redact
 from ..tools.embedding import EmbedderConfig
@@ -59,6 +60,12 @@ class HumanConfig(BaseModel):
         description="Price of one label by a person; values an error where nothing else does.",
     )
     questions_per_round: int = Field(30, ge=0, description="Most questions to people in a round.")
+    second_opinion: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the questions that two reviewers answer before they count as done.",
+    )
 
 
 class RunConfig(BaseModel):
@@ -75,6 +82,7 @@ class RunConfig(BaseModel):
     selection: SelectionConfig = SelectionConfig()
     generation: GenerationConfig = GenerationConfig()
     critic: CriticConfig = CriticConfig()
+    operator: OperatorConfig = OperatorConfig()
     student: StudentConfig = StudentConfig()
     budget: BudgetConfig
     stopping: StoppingConfig = StoppingConfig()
@@ -89,7 +97,7 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _agents_are_paid_by_tokens(self) -> RunConfig:
-        for section in ("selection", "generation", "critic"):
+        for section in ("selection", "generation", "critic", "operator"):
             model = getattr(self, section).model
             if model is not None and model.price.per_label is not None:
                 raise ValueError(
@@ -133,6 +141,7 @@ class RunConfig(BaseModel):
             "selector": self.selection.model,
             "critic": self.critic.model,
             "generator": self.generation.model if self.generation.enabled else None,
+            "operator": self.operator.model,
         }
         used += [(name, model) for name, model in agents.items() if model is not None]
         if self.embedder.kind == "openai":

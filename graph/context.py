@@ -26,6 +26,7 @@ from ..tools.pool import Pool
 from ..tools.prompts import PromptLibrary
 from ..tools.rows import Rows
 from .config import RunConfig
+from .corrections import examples
 from .rounds import RoundFit, load_round
 
 Notify = Callable[[dict[str, Any]], None]
@@ -55,6 +56,7 @@ class RunContext:
         stopping: Whether the run has been asked to stop at the next safe point.
         step: Of the node that is at work; it reads conclusions as they were when it began.
         started: Clock reading when this process took the run up, in seconds.
+        opened_at: Number of the last directive that was there then.
     """
 
     config: RunConfig
@@ -68,6 +70,7 @@ class RunContext:
     stopping: Callable[[], bool]
     step: int | None = None
     started: float = field(default_factory=time.monotonic)
+    opened_at: int = 0
 
     def __post_init__(self) -> None:
         self.round_fit = lru_cache(maxsize=2)(self._load_round)
@@ -119,6 +122,7 @@ class RunContext:
                 prompts=self.prompts,
                 ledger=self.ledger,
                 stop=self.stopping,
+                examples=lambda: examples(self),
             )
             for settings in self.config.annotators
             if settings.kind != "human"

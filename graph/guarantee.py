@@ -32,6 +32,8 @@ from .state import RunState
 
 LAST_AUDIT = "last_audit"
 """Kind of the decision that holds the sample, and purpose of its questions."""
+PROVEN = "guarantee"
+"""Kind of the decision that holds what it has shown."""
 PRICED_TEXTS = 200
 """Texts whose prices stand for those of the rest."""
 
@@ -59,21 +61,44 @@ def last_audit(ctx: RunContext) -> list[str] | None:
     It holds through a delivery that nothing has followed: a run that is taken up again, only to
     find that it must end, has no other labels to prove something of.
     """
-
-    # A step that runs again after a crash must not see its own: it would draw and pay once more.
-    def earlier(kind: str) -> list[Decision]:
-        found = ctx.ledger.log.decisions(kind)
-        return [made for made in found if ctx.step is None or made.step < ctx.step]
-
-    drawn, delivered = earlier(LAST_AUDIT), earlier("deliver")
+    drawn, delivered = _earlier(ctx, LAST_AUDIT), _earlier(ctx, "deliver")
     if not drawn:
         return None
-    if ctx.step is not None and delivered and delivered[-1].step > drawn[-1].step:
-        bought = [made for kind in ("batch", "sweep") for made in earlier(kind) if made.decision]
-        if any(made.step > delivered[-1].step for made in bought):
-            return None
+    if (
+        ctx.step is not None
+        and delivered
+        and delivered[-1].step > drawn[-1].step
+        and _bought_since(ctx, delivered[-1].step)
+    ):
+        return None
     items: list[str] = drawn[-1].decision["items"]
     return items
+
+
+def audit_under_way(ctx: RunContext) -> bool:
+    """Whether the last audit is drawn and its labels are not delivered yet: they must not move."""
+    drawn, delivered = _earlier(ctx, LAST_AUDIT), _earlier(ctx, "deliver")
+    return bool(drawn) and not (delivered and delivered[-1].step > drawn[-1].step)
+
+
+def proof_stands(ctx: RunContext) -> Decision | None:
+    """What the last test has shown of the labels, where nothing was bought since.
+
+    People may have corrected some of them: the others are still the labels that were tested.
+    """
+    proven = _earlier(ctx, PROVEN)
+    return proven[-1] if proven and not _bought_since(ctx, proven[-1].step) else None
+
+
+def _earlier(ctx: RunContext, kind: str) -> list[Decision]:
+    # A step that runs again after a crash must not see its own: it would draw and pay once more.
+    found = ctx.ledger.log.decisions(kind)
+    return [made for made in found if ctx.step is None or made.step < ctx.step]
+
+
+def _bought_since(ctx: RunContext, step: int) -> bool:
+    made = [one for kind in ("batch", "sweep") for one in _earlier(ctx, kind) if one.decision]
+    return any(one.step > step for one in made)
 
 
 def money_kept(ctx: RunContext) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..tools.ledger import Consensus
 from .context import RunContext
+from .corrections import corrected
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ def labelled_items(ctx: RunContext) -> dict[str, Consensus]:
     """The latest consensus of every item that the run has settled, accepted or set apart.
 
     A delivery settles nothing: a run that goes on after it, under a higher cap, neither learns from
-    labels that the student gave without a vote nor takes such items for done.
+    labels that the student gave without a vote nor takes such items for done. What people have
+    corrected holds as soon as it is taken, whenever that is.
     """
     deliveries = [decision.step for decision in ctx.ledger.log.decisions("deliver")]
-    concluded = ctx.ledger.votes.concluded(ctx.step, without=deliveries)
+    concluded = ctx.ledger.votes.concluded(ctx.step, without=deliveries) | corrected(ctx)
     return {
         item: consensus
         for item, consensus in concluded.items()

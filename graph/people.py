@@ -14,13 +14,28 @@ ANSWERS_FILE = "answers.jsonl"
 
 
 def write_questions(folder: Path, payloads: Sequence[Mapping[str, Any]]) -> None:
-    """Leave the open questions in a run's folder, one a line."""
+    """Leave the open questions in a run's folder, one a line; without any there is no file."""
+    path = folder / QUESTIONS_FILE
     lines = [
-        json.dumps({**question, "labels": payload["labels"]}, ensure_ascii=False)
+        json.dumps(
+            {
+                **question,
+                "labels": payload["labels"],
+                "annotator": payload["annotator"],
+                "purpose": payload["purpose"],
+            },
+            ensure_ascii=False,
+        )
         for payload in payloads
         for question in payload["questions"]
     ]
-    (folder / QUESTIONS_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if not lines:
+        path.unlink(missing_ok=True)
+        return
+    # Whole at once: somebody may be looking.
+    partial = path.with_name(f"{QUESTIONS_FILE}.partial")
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def finished_line(payload: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """Proposals of a run: made by rules each round, decided by a person or a policy, then taken up.
 
 Everything is in the ledger's log. ``proposals``: what was suggested, numbered in order from 1.
-A directive ``accept_proposal`` {number} is a person's word, a decision ``accepted`` {number} the
-policy's. ``applied`` {number, what} says what became of it; ``membership`` is read by the roster.
+Directives ``accept_proposal`` and ``dismiss_proposal`` {number} are a person's word, of which the
+first one counts; a decision ``accepted`` {number} is the policy's. ``applied`` {number, what} says
+what became of it; ``membership`` is read by the roster.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .context import RunContext
 from .roster import roster
 from .state import Order, RunState
 
-ACCEPT = "accept_proposal"
+ACCEPT, DISMISS = "accept_proposal", "dismiss_proposal"
 RUN_KINDS: frozenset[str] = frozenset(get_args(ProposalKind))
 
 
@@ -32,6 +33,7 @@ class Listed:
     proposal: Proposal
     accepted: str | None
     applied: str | None
+    dismissed: bool = False
 
 
 def listed(ledger: Ledger, before: int | None = None) -> list[Listed]:
@@ -43,7 +45,8 @@ def listed(ledger: Ledger, before: int | None = None) -> list[Listed]:
             crash finds what it found the first time.
     """
     log = ledger.log
-    person = {d.payload["number"]: "person" for d in log.directives() if d.kind == ACCEPT}
+    said = _said(ledger)
+    person = {number: "person" for number, kind in said.items() if kind == ACCEPT}
     policy = {d.decision["number"]: "policy" for d in _until(log.decisions("accepted"), before)}
     accepted = policy | person
     applied = {
@@ -62,9 +65,20 @@ def listed(ledger: Ledger, before: int | None = None) -> list[Listed]:
                     proposal,
                     accepted.get(number),
                     applied.get(number),
+                    number not in accepted and said.get(number) == DISMISS,
                 )
             )
     return found
+
+
+def _said(ledger: Ledger) -> dict[int, str]:
+    """What a person has said of proposals, by number; the first word counts."""
+    said: dict[int, str] = {}
+    for order in ledger.log.directives():
+        number = order.payload.get("number") if isinstance(order.payload, dict) else None
+        if order.kind in {ACCEPT, DISMISS} and isinstance(number, int):
+            said.setdefault(number, order.kind)
+    return said
 
 
 def awaiting(ledger: Ledger, before: int | None = None) -> list[Listed]:
@@ -200,6 +214,7 @@ def _accept_by_policy(ctx: RunContext, state: RunState) -> None:
         if (
             entry.round != state["round"]
             or entry.accepted
+            or entry.dismissed
             or entry.proposal.kind not in critic.apply
         ):
             continue
@@ -212,7 +227,7 @@ def _applied(ctx: RunContext, state: RunState, entry: Listed, what: str) -> None
     record = {"number": entry.number, "by": entry.accepted, "what": what}
     _decide(ctx, state, entry, "applied", record)
     for order in ctx.ledger.log.directives(pending=True):
-        if order.kind == ACCEPT and order.payload["number"] == entry.number:
+        if order.kind == ACCEPT and order.payload == {"number": entry.number}:
             ctx.ledger.log.acknowledge(order.seq, what)
 
 

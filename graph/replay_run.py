@@ -33,6 +33,8 @@ FIXED = {
     "replay_of": "it names the run that is replayed",
 }
 """Sections that a replay does not read anew, and why not."""
+AGENTS = ("selection", "generation", "critic", "operator")
+"""Sections of agents, whose models a replay leaves out."""
 
 
 def derive(
@@ -105,7 +107,7 @@ def replayed_config(
         }
         for one in plain["annotators"]
     ]
-    for section in ("selection", "generation", "critic"):
+    for section in AGENTS:
         plain[section].pop("model", None)
     # A server's collection belongs to the run that filled it.
     plain["pool"] = {}
@@ -113,7 +115,7 @@ def replayed_config(
     for path, value in changes.items():
         _put(plain, path, value)
     replayed = parse_config(plain, folder=out, source="the replayed configuration")
-    for section in ("selection", "generation", "critic"):
+    for section in AGENTS:
         if getattr(replayed, section).model is not None:
             raise ConfigError(
                 f"{section}.model: a replay asks no model and spends nothing; leave it out."

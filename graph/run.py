@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,12 +18,25 @@ from langgraph.types import Command
 from ..agents.paid_call import CallStopped
 from ..tools.errors import ConfigError
 from ..tools.ledger import Directive, Ledger
+from .answers import Answer, by_value, find_answers
 from .build import build_graph
 from .config import RunConfig, load_config
 from .context import Notify, RunContext
+from .corrections import corrections_wait
 from .deliver import deliver, write_summary
-from .nodes.ask_human import check_answers
-from .people import ANSWERS_FILE, finished_line, match_answers, read_lines, write_questions
+from .directives import (
+    CAP,
+    FINISH,
+    FOCUS,
+    HAND_IN,
+    VALUE,
+    acknowledge_caps,
+    amount,
+    listening,
+    turn_away,
+)
+from .events import EventLog
+from .people import finished_line, read_lines, write_questions
 from .proposals import awaiting
 from .session import (
     CHECKPOINT_FILE,
@@ -41,13 +50,7 @@ from .state import START, RunState
 from .summary import summarise
 
 Status = Literal["finished", "stopped", "waiting_for_people"]
-Answer = Callable[[dict[str, Any]], dict[str, str | None] | None]
-"""Answers questions: takes ``{annotator, purpose, labels, guidelines, questions}``, gives a label
-(or ``None`` where none fits) by item id; what it leaves out stays unanswered. ``None`` instead of
-answers lets the run wait."""
-
 _THREAD: RunnableConfig = {"configurable": {"thread_id": "run"}, "max_concurrency": 4}
-_POLL_S = 0.3
 _AGAIN: RunState = {
     "go": "decide",
     "phase": "loop",
@@ -56,8 +59,12 @@ _AGAIN: RunState = {
     "out_of_reach": [],
     "order": None,
     "stop": None,
+    "ended": False,
 }
 """What takes a finished run back into its loop; rounds, steps and audits count on."""
+
+_DELIVER_AGAIN: RunState = {"go": "finish", "phase": "deliver", "ended": True}
+"""What lets a finished run learn corrections and deliver again, and buy nothing."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +122,14 @@ def resume(
 
     Args:
         folder: The run's folder.
-        answer: As for `run`; without it, answers are read from ``answers.jsonl`` if it is there.
+        answer: As for `run`; without it, answers are read from ``answers.jsonl`` if it is there,
+            and else from the reviews in the ledger.
         answers: A file of answers to the questions that are open now, in place of these two; an
             empty one says that nobody answers them.
         notify: As for `run`.
         usd: A new money cap, in USD, from now on. A run that had finished because of a cap goes on
-            under a higher one; one that had finished for another reason stays finished.
+            under a higher one; one that had finished for another reason stays finished. Where
+            people have corrected labels since, it learns them and delivers again, for nothing.
 
     Raises:
         LabelwrightError: What was wrong and what to do; what was paid for is kept.
@@ -130,14 +139,16 @@ def resume(
     if file:
         read_lines(file)  # A name that is wrong is found before anything is done.
     control = RunControl()
+    events = EventLog(folder)
     with (
         open_run(
             folder,
-            notify=notify or _silent,
+            notify=events.beside(notify or _silent),
             stopping=lambda: control.drain_requested,
             usd=usd,
+            events=events,
         ) as ctx,
-        _listening(ctx.ledger, control),
+        listening(ctx, control),
         closing(sqlite3.connect(folder / CHECKPOINT_FILE, check_same_thread=False)) as connection,
     ):
         # Nothing but plain values is in the state, so no class needs to be let through.
@@ -155,9 +166,11 @@ def resume(
                 "finished_line": finished_line(payloads[0]),
             }
         if status == "finished":
+            write_questions(folder, [])
             deliver(ctx, summary)
         else:
             write_summary(folder, summary)
+        events.outcome = status
     return RunResult(status, folder, summary)
 
 
@@ -196,31 +209,37 @@ def _drive(
     if file and not seen:
         note = f"no question was open, so {file} was not used"
         ctx.notify({"event": "people", "annotator": "", "asked": 0, "answered": 0, "note": note})
-    orders = [d for d in ctx.ledger.log.directives(pending=True) if d.kind == "cap"]
+    caps = [d for d in ctx.ledger.log.directives(CAP, pending=True) if d.seq <= ctx.opened_at]
     # Not by ``begun.next``: it is empty, too, where a kill came between a node and its checkpoint.
-    if begun.values.get("go") == "end":
-        reason = begun.values["stop"]["reason"]
-        raised = orders and orders[-1].payload["usd"] > orders[0].payload["was"]
-        ordered = reason != "cap" and bool(awaiting(ctx.ledger))
-        if not ordered and (reason != "cap" or not raised):
-            _acknowledge(ctx, orders, f"; the run had finished ({reason}) and stays so")
-            return "finished"
-    check_keys(ctx.config)
-    if begun.values.get("go") == "end":
-        # What a cap has ended is decided anew, as if the training before had just been done.
-        graph.update_state(_THREAD, _AGAIN, as_node="train")
+    over = begun.values.get("go") == "end"
+    again = over and _goes_on(ctx, begun.values, caps)
+    if over and not again and not corrections_wait(ctx):
+        note = f"the run had finished ({begun.values['stop']['reason']}) and stays so"
+        acknowledge_caps(ctx, caps, f"; {note}")
+        turn_away(ctx, note, {FINISH, FOCUS, VALUE, HAND_IN})
+        return "finished"
+    if again or not over:
+        check_keys(ctx.config)
+    if over:
+        turn_away(ctx, "the run had finished", {FINISH, HAND_IN})
+        # It is decided anew, or delivered anew, as if the training before had just been done.
+        graph.update_state(_THREAD, _AGAIN if again else _DELIVER_AGAIN, as_node="train")
         begun = graph.get_state(_THREAD)
     # Only now: a process that is killed before leaves the order to the next one.
-    _acknowledge(ctx, orders, "")
+    acknowledge_caps(ctx, caps, "")
     given: Any = None if begun.values else START
     while True:
         if pending:
+            step = graph.get_state(_THREAD).values["step"]
             replies = {
-                key: _answered(ctx, payload, answer, file, seen) for key, payload in pending.items()
+                key: find_answers(ctx, payload, answer, file, seen, step)
+                for key, payload in pending.items()
             }
             if None in replies.values():
-                write_questions(ctx.folder, list(pending.values()))
+                state = graph.get_state(_THREAD).values
+                write_questions(ctx.folder, [by_value(ctx, state, p) for p in pending.values()])
                 return "waiting_for_people"
+            write_questions(ctx.folder, [])
             given = Command(resume=replies)
         try:
             out = graph.invoke(
@@ -231,104 +250,26 @@ def _drive(
         pending = {interrupt.id: interrupt.value for interrupt in out.interrupts}
         seen = False
         if not pending:
+            # They would else be taken for orders to the run that goes on from here one day.
+            turn_away(ctx, "the run has finished", {FINISH, FOCUS, VALUE, HAND_IN})
             return "finished"
+        turn_away(ctx, "no question was open", {HAND_IN})
 
 
-def _acknowledge(ctx: RunContext, caps: list[Directive], note: str) -> None:
-    for order in caps:
-        ctx.ledger.log.acknowledge(order.seq, f"the cap is ${order.payload['usd']:g}{note}")
+def _goes_on(ctx: RunContext, ended: dict[str, Any], caps: list[Directive]) -> bool:
+    """Whether a run that is over goes on: under a higher cap, or for an accepted proposal."""
+    if ended["stop"]["reason"] != "cap":
+        return bool(awaiting(ctx.ledger))
+    was = ended.get("cap")
+    if was is None:
+        # It was ended by an earlier version.
+        was = next((w for cap in caps if (w := amount(cap.payload, "was")) is not None), None)
+    return was is not None and ctx.config.budget.usd > was
 
 
 def _open_questions(snapshot: Any) -> dict[str, dict[str, Any]]:
     """Questions that wait for answers, by the id of their interrupt."""
     return {i.id: i.value for task in snapshot.tasks for i in task.interrupts}
-
-
-def _answered(
-    ctx: RunContext, payload: dict[str, Any], answer: Answer | None, file: Path | None, seen: bool
-) -> dict[str, str | None] | None:
-    """The checked answers to an order of questions; ``None`` lets the run wait.
-
-    Args:
-        ctx: The run.
-        payload: The questions.
-        answer: Answers them if no file was given for them.
-        file: Answers to the questions that were open when the run was taken up.
-        seen: Whether these were.
-    """
-    asked = {question["item_id"] for question in payload["questions"]}
-    standing = ctx.folder / ANSWERS_FILE
-    path = file if seen and file else None if answer or not standing.exists() else standing
-    given: dict[str, str | None] | None = None
-    note = ""
-    if path is None:
-        given = answer(payload) if answer else None
-        if given is None:
-            return None
-        check_answers(given, asked, payload["labels"])
-    elif lines := read_lines(path):
-        # The file in the folder may grow from round to round; one that is handed in is of now.
-        rows = cache(lambda: frozenset(row.id for row in ctx.rows))
-        known = (lambda _: False) if path is file else (lambda i: i in ctx.pool or i in rows())
-        given = match_answers(path, lines, payload, other=known) or None
-        if given is None:
-            note = (
-                f"no line of {path} gives a label to an open question, so the run waits; "
-                "an empty file says that nobody answers these"
-            )
-    elif seen:
-        given, note = {}, f"{path} is empty, so the run goes on without"
-    else:
-        # Who left an empty file had not seen these questions.
-        return None
-    ctx.notify(
-        {
-            "event": "people",
-            "annotator": payload["annotator"],
-            "asked": len(asked),
-            "answered": len(given or {}),
-            "note": note,
-        }
-    )
-    return given
-
-
-@contextmanager
-def _listening(ledger: Ledger, control: RunControl) -> Iterator[None]:
-    """Turn stop directives and signals into a drain at the next safe point."""
-    done = threading.Event()
-
-    def look() -> None:
-        for directive in ledger.log.directives(pending=True):
-            if directive.kind == "stop":
-                control.request_drain("operator")
-                ledger.log.acknowledge(directive.seq, "stopping at the next safe point")
-
-    def poll() -> None:
-        while not done.wait(_POLL_S):
-            look()
-
-    # A stop may have come while the run was being opened.
-    look()
-    thread = threading.Thread(target=poll, name="directives", daemon=True)
-    thread.start()
-    previous: dict[int, Any] = {}
-
-    def drain(number: int, _: Any) -> None:
-        control.request_drain("signal")
-        # Who asks twice wants out at once, and gets what the signal does without us.
-        signal.signal(number, previous[number])
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, drain)
-    try:
-        yield
-    finally:
-        for caught, handler in previous.items():
-            signal.signal(caught, handler)
-        done.set()
-        thread.join()
 
 
 def _silent(_: dict[str, Any]) -> None:

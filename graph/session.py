@@ -16,7 +16,9 @@ from ..tools.rows import Rows
 from ..tools.snapshot import stored_dim
 from .config import RunConfig, dump_config, load_config, with_cap
 from .context import Notify, RunContext
+from .directives import STOP, amount, caps_ordered
 from .embedding_costs import charge_to
+from .events import EventLog
 from .inputs import check_data, check_recorded
 
 CONFIG_FILE = "run.yaml"
@@ -76,7 +78,12 @@ def check_keys(config: RunConfig) -> None:
 
 @contextmanager
 def open_run(
-    folder: Path, *, notify: Notify, stopping: Callable[[], bool], usd: float | None = None
+    folder: Path,
+    *,
+    notify: Notify,
+    stopping: Callable[[], bool],
+    usd: float | None = None,
+    events: EventLog | None = None,
 ) -> Iterator[RunContext]:
     """Take a run up: lock it, settle what a crash left open, open pool and ledger.
 
@@ -85,6 +92,7 @@ def open_run(
         notify: Called with events for people.
         stopping: Whether the run has been asked to stop.
         usd: A new money cap, in USD, from now on.
+        events: Where the process reports that it has taken the run up, and how it ends.
 
     Raises:
         LockedError: Another process runs it.
@@ -94,9 +102,12 @@ def open_run(
     config = load_config(folder / CONFIG_FILE)
     with ExitStack() as stack:
         stack.enter_context(hold(folder / "run.lock", f"the run {folder.name!r}"))
+        if events is not None:
+            # Inside the lock: whoever finds it free finds the last word as well.
+            stack.enter_context(events.process())
         ledger = stack.enter_context(Ledger(folder / LEDGER_FILE))
         _retire_stops(ledger)
-        config = _with_cap(config, ledger, usd)
+        config, opened_at = _with_cap(config, ledger, usd)
         ledger.caps = config.budget.caps()
         ledger.recover()
         embedder = build_embedder(config.embedder, charge=charge_to(ledger, config.embedder))
@@ -124,6 +135,7 @@ def open_run(
             prompts=PromptLibrary([folder / PROMPT_FOLDER, packaged_prompts()]),
             notify=notify,
             stopping=stopping,
+            opened_at=opened_at,
         )
         stack.callback(context.close)
         yield context
@@ -131,18 +143,19 @@ def open_run(
 
 def _retire_stops(ledger: Ledger) -> None:
     """Lay down the stops that came when nobody ran the run; those from now on are meant for us."""
-    for directive in ledger.log.directives(pending=True):
-        if directive.kind == "stop":
-            ledger.log.acknowledge(directive.seq, "the run had ended by itself")
+    for directive in ledger.log.directives(STOP, pending=True):
+        ledger.log.acknowledge(directive.seq, "the run had ended by itself")
 
 
-def _with_cap(config: RunConfig, ledger: Ledger, usd: float | None) -> RunConfig:
-    """The configuration under the cap that was ordered last, here or in an earlier resume."""
-    caps = [d.payload["usd"] for d in ledger.log.directives() if d.kind == "cap"]
+def _with_cap(config: RunConfig, ledger: Ledger, usd: float | None) -> tuple[RunConfig, int]:
+    """The configuration under the cap that was ordered last, and the last order that it heeds."""
+    orders = ledger.log.directives()
+    last = orders[-1].seq if orders else 0
+    caps = [amount(order.payload, "usd") for order in caps_ordered(ledger) if order.seq <= last]
+    cap = caps[-1] if caps else None
     if usd is not None:
-        was = caps[-1] if caps else config.budget.usd
+        was = config.budget.usd if cap is None else cap
         config = with_cap(config, usd)
         # It is acknowledged once it is known what it changes.
-        ledger.log.direct("cap", {"usd": usd, "was": was})
-        return config
-    return with_cap(config, caps[-1]) if caps else config
+        return config, ledger.log.direct("cap", {"usd": usd, "was": was})
+    return (config if cap is None else with_cap(config, cap)), last

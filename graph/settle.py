@@ -10,6 +10,7 @@ from ..agents.verdict import Verdict, gold_labels
 from ..tools.aggregation import NO_VOTE
 from ..tools.ledger import Consensus
 from .context import RunContext
+from .corrections import corrected
 
 
 def settle_labels(
@@ -29,7 +30,8 @@ def settle_labels(
         ctx: The run.
         step: Key under which it is kept once.
         round_: The round.
-        rulings: What becomes of each item; others than accept and set_apart are passed over.
+        rulings: What becomes of each item; others than accept and set_apart are passed over, as
+            is what people have corrected: nothing but another correction changes that.
         ballot: Votes on the items.
         verdict: What they add up to.
         panel: Who is trusted.
@@ -46,9 +48,10 @@ def settle_labels(
         for settings in ctx.config.annotators
     )
     voters = distinct_voters(ballot)
+    final = corrected(ctx)
     settled = []
     for ruling in rulings:
-        if ruling.action not in {"accept", "set_apart"}:
+        if ruling.action not in {"accept", "set_apart"} or ruling.item_id in final:
             continue
         row = rows[ruling.item_id]
         known = bool(voters[row]) or student_speaks

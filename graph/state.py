@@ -65,6 +65,8 @@ class RunState(TypedDict, total=False):
         seconds: Wall time of the run so far, over all resumes.
         go: Where to go next.
         stop: Why the run stops, with its evidence.
+        ended: Whether the operator has ended the run: nothing more is bought.
+        cap: The money cap in USD when the run decided to stop.
     """
 
     step: int
@@ -90,6 +92,8 @@ class RunState(TypedDict, total=False):
     seconds: float
     go: str
     stop: dict[str, Any] | None
+    ended: bool
+    cap: float | None
 
 
 AFTER_ANSWERS = {"loop": "critique", "audit": "decide"}
@@ -118,4 +122,6 @@ START: RunState = {
     "seconds": 0.0,
     "go": "",
     "stop": None,
+    "ended": False,
+    "cap": None,
 }

@@ -12,7 +12,9 @@ from ..tools.audit import stratified_interval
 from ..tools.ledger import CHECK_ATTEMPTS, Consensus
 from ..tools.money import to_usd
 from .context import RunContext
+from .corrections import corrected_since
 from .evaluation import against_gold
+from .guarantee import proof_stands
 from .nodes.critique import panel_table
 from .quality import (
     AuditFigures,
@@ -121,13 +123,13 @@ def _why(consensus: Consensus) -> str:
 
 
 def _guarantee(ctx: RunContext) -> dict[str, Any] | None:
-    """What the last delivery has proven of its labels."""
-    proven = ctx.ledger.log.decisions("guarantee")
-    delivered = ctx.ledger.log.decisions("deliver")
-    if not proven or proven[-1].step != delivered[-1].step:
+    """What the last test has proven of the labels, and how many people have corrected since."""
+    tested = proof_stands(ctx)
+    if tested is None:
         return None
-    found: dict[str, Any] = proven[-1].decision
-    return found
+    found: dict[str, Any] = tested.decision
+    changed = len(corrected_since(ctx, tested.step))
+    return {**found, "corrected": changed} if changed else found
 
 
 def _tested_labels(guarantee: dict[str, Any] | None, accepted: int) -> dict[str, Any] | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Verdict = Literal["label", "no_label", "skip", "flag", "undo"]
 """``no_label``: no label fits. ``skip``: left to others. ``flag``: to be talked about; says nothing
@@ -49,6 +50,41 @@ class Review:
     def of(cls, seq: int, payload: dict[str, Any]) -> Review:
         """The review that a directive carries."""
         return cls(seq=seq, **payload)
+
+
+def read_review(seq: int, payload: Any, labels: Sequence[str]) -> Review | str:
+    """The review in the payload of a directive, which anybody may have written.
+
+    Args:
+        seq: The directive's number.
+        payload: As `Review.payload` writes it; further keys are passed over.
+        labels: The label set.
+
+    Returns:
+        The review, or what is wrong with it.
+    """
+    if not isinstance(payload, dict):
+        return "expected {item_id, reviewer, verdict, label}"
+    item, reviewer = payload.get("item_id"), payload.get("reviewer")
+    verdict: Any = payload.get("verdict")
+    if not isinstance(item, str) or not item:
+        return "no item_id"
+    if not isinstance(reviewer, str) or not reviewer.strip():
+        return "no reviewer: whose word it is must be known"
+    if verdict not in get_args(Verdict):
+        return f"verdict: expected one of {', '.join(get_args(Verdict))}"
+    label = payload.get("label")
+    if verdict == "label" and label not in labels:
+        return f"no such label: {str(label)[:80]!r}; the labels are {', '.join(labels)}"
+    return Review(
+        seq=seq,
+        item_id=item,
+        reviewer=reviewer,
+        verdict=verdict,
+        label=label if verdict == "label" else None,
+        example=payload.get("example") is True,
+        blind=payload.get("blind") is True,
+    )
 
 
 @dataclass(frozen=True)
@@ -128,3 +164,27 @@ def agreement(reviews: Iterable[Review]) -> list[tuple[str, str, int, int]]:
                 pairs[one, other] += 1
                 same[one, other] += found.said[one] == found.said[other]
     return [(one, other, n, same[one, other]) for (one, other), n in sorted(pairs.items())]
+
+
+def wants_second(item_id: str, share: float) -> bool:
+    """Whether a question is one of those that two reviewers answer; the same in every process.
+
+    Args:
+        item_id: The item that it is about.
+        share: Share of the questions that are chosen, 0 to 1.
+    """
+    digest = hashlib.sha256(f"second opinion:{item_id}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8]) < share * 2**64
+
+
+def answered(found: Standing | None, item_id: str, share: float) -> bool:
+    """Whether a question has its answer: one that is settled, by two where two are wanted.
+
+    Args:
+        found: What the reviews of the item come to; ``None`` without any.
+        item_id: The item.
+        share: As for `wants_second`.
+    """
+    if found is None or not found.settled:
+        return False
+    return len(found.said) >= (2 if wants_second(item_id, share) else 1)

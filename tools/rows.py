@@ -149,6 +149,12 @@ class Rows:
         for position, line, row_id, same, near, source, fields in self._db.execute(_IN_ORDER):
             yield StoredRow(position, line, row_id, same, near, source, json.loads(fields))
 
+    def first_of(self, row_id: str) -> str | None:
+        """Return the id of the first row with the text of a row; None without such a row."""
+        query = "SELECT COALESCE(duplicate_of, id) FROM rows WHERE id = ?"
+        found = self._db.execute(query, (row_id,)).fetchone()
+        return None if found is None else str(found[0])
+
     def rejected(self) -> Iterator[Rejected]:
         """Yield the rejected rows in the order of the input."""
         query = "SELECT line, reason, id FROM rejected ORDER BY line"

@@ -27,6 +27,15 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A text with the label that a person gave it, to be shown beside a question about others."""
+
+    item_id: str
+    text: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Asking:
     """Circumstances of a question.
 

@@ -12,8 +12,8 @@ from ...tools.ledger import Ledger
 from ...tools.pool import Pool
 from ...tools.prompts import PromptLibrary
 from ...tools.task import TaskConfig
-from .annotator import Annotator
-from .chat import ONE, ChatAnnotator
+from .annotator import Annotator, Example
+from .chat import ChatAnnotator
 from .embedded import EmbeddedAnnotator, pool_centre
 from .recorded import RecordedAnnotator
 from .settings import (
@@ -22,6 +22,7 @@ from .settings import (
     HumanAnnotatorConfig,
     RecordedAnnotatorConfig,
 )
+from .wording import ONE
 
 
 def build_annotator(
@@ -33,8 +34,11 @@ def build_annotator(
     prompts: PromptLibrary,
     ledger: Ledger,
     stop: Callable[[], bool],
+    examples: Callable[[], Sequence[Example]] = tuple,
 ) -> Annotator:
     """The annotator that a configuration describes; the pool must be full.
+
+    ``examples`` are texts that people have labelled, for chat models to see.
 
     Raises:
         ConfigError: A key is missing from the environment.
@@ -44,7 +48,7 @@ def build_annotator(
     if isinstance(config, HumanAnnotatorConfig):
         raise ValueError(f"{config.name} is a person: put questions through the graph")
     if isinstance(config, ChatAnnotatorConfig):
-        return ChatAnnotator(config, task, prompts, ledger, stop)
+        return ChatAnnotator(config, task, prompts, ledger, stop, examples)
     if isinstance(config, RecordedAnnotatorConfig):
         return RecordedAnnotator(config, task.label_names, prompt_tokens(task, prompts))
 

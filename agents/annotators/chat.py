@@ -23,12 +23,10 @@ from ..endpoint import Endpoint
 from ..paid_call import CallRefused, request_key
 from ..structured import Asked as Answered
 from ..structured import StructuredChat
-from .annotator import Asked, Asking, Question
-from .orders import label_order, reworded
+from .annotator import Asked, Asking, Example, Question
 from .settings import TOKENS_OF_ANSWER, ChatAnnotatorConfig
+from .wording import Wording
 
-ONE, MANY = "annotator/classify", "annotator/classify_many"
-REWORDED = "annotator/classify_reworded"
 _OUT_OF_ORDER = frozenset((408, 429, *range(500, 600)))
 _FAILURES = 5
 _LONGEST_NAME = 80
@@ -47,6 +45,7 @@ class ChatAnnotator:
             ``annotator/classify_reworded``, the one-text question in other words.
         ledger: Pays and remembers.
         stop: Whether the run has been asked to stop; asked before each try.
+        examples: Texts that people have labelled, the latest last; looked up at each `ask`.
     """
 
     repeats = True
@@ -58,24 +57,20 @@ class ChatAnnotator:
         prompts: PromptLibrary,
         ledger: Ledger,
         stop: Callable[[], bool],
+        examples: Callable[[], Sequence[Example]] = tuple,
     ) -> None:
         self.name, self.tier, self.trusted = config.name, config.tier, config.trusted
         self.price = config.price
-        self._config, self._task = config, task
+        self._config = config
+        self._wording = Wording(config, task, prompts)
         self._endpoint = Endpoint(config)
         logprobs = config.confidence == "logprobs"
         self._chat = StructuredChat(self._endpoint, ledger, prompts, stop=stop, logprobs=logprobs)
-        self._prompt = prompts.get(ONE if config.items_per_request == 1 else MANY)
-        self._reworded = prompts.get(REWORDED)
+        self._examples = examples
         self._item, self._batch = answer_shapes(
             task.label_names, stated=config.confidence == "stated"
         )
         self._of_batch = shape(_numbered(self._item.model))
-        content = task.model_dump_json(include={"name", "labels", "guidelines"})
-        # What is usual is left out, so that answers of earlier versions are not paid for twice.
-        asked = [config.reasons, *([] if config.confidence == "stated" else [config.confidence])]
-        self._hash = request_key(self._prompt.hash, content, *asked)
-        self._reworded_hash = request_key(self._reworded.hash, content, *asked)
         self._pool = ThreadPoolExecutor(config.concurrency, f"{config.name}-")
         self._counting = threading.Lock()
         self._answers = self._failures = self._in_a_row = 0
@@ -87,13 +82,14 @@ class ChatAnnotator:
             EndpointError: The endpoint refuses what it was sent, or fails again and again.
             CallStopped: The run is stopping; what was under way has been settled.
         """
-        size = self._size(questions)
+        size = self._wording.size(questions)
         blocks = [questions[start : start + size] for start in range(0, len(questions), size)]
         try:
             self._chat.mode()
         except BudgetExceeded:
             return Asked(0, 0, tuple(question.item_id for question in questions))
-        futures = [self._pool.submit(self._request, block, asking) for block in blocks]
+        known = self._examples()
+        futures = [self._pool.submit(self._request, block, asking, known) for block in blocks]
         results, errors = [], []
         for future in futures:
             try:
@@ -108,7 +104,7 @@ class ChatAnnotator:
         for place, (_, missed) in enumerate(results):
             if missed:
                 # Reservations are wider than costs: what was under way has left room by now.
-                results[place] = self._request(blocks[place], asking)
+                results[place] = self._request(blocks[place], asking, known)
         votes = [vote for given, _ in results for vote in given]
         valid = sum(vote.label is not None for vote in votes)
         not_asked = tuple(item for _, missed in results for item in missed)
@@ -126,7 +122,10 @@ class ChatAnnotator:
     def tokens(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Expected tokens of one vote on each text; the prompt is shared by a request's items."""
         empty = [Question("1", "", 0)] * self._config.items_per_request
-        around = sum(wordpiece_counts([message.content for message in self._messages(empty)]))
+        shown = self._wording.beside(empty, self._examples())
+        around = sum(
+            wordpiece_counts([one.content for one in self._wording.messages(empty, shown)])
+        )
         own = np.asarray(wordpiece_counts(texts), np.int64)
         out = TOKENS_OF_ANSWER[self._config.reasons]
         share = -(-around // self._config.items_per_request)
@@ -134,7 +133,7 @@ class ChatAnnotator:
 
     def example(self, text: str) -> list[Message]:
         """The prompt that one text would be sent in."""
-        return self._messages([Question("1", text, 0)])
+        return self._wording.messages([Question("1", text, 0)])
 
     def close(self) -> None:
         """Let go of threads and connections."""
@@ -144,29 +143,31 @@ class ChatAnnotator:
     # -- one request ----------------------------------------------------------------------------
 
     def _request(
-        self, questions: Sequence[Question], asking: Asking
+        self, questions: Sequence[Question], asking: Asking, known: Sequence[Example]
     ) -> tuple[list[Vote], list[str]]:
         ids = tuple(question.item_id for question in questions)
         attempts = [question.attempt for question in questions]
+        shown = self._wording.beside(questions, known)
+        prompt_hash = self._wording.hash_of(questions[0], shown)
         call = Call(
-            request_key=request_key(self.name, self._hash_of(questions[0]), ids, attempts),
+            request_key=request_key(self.name, prompt_hash, ids, attempts),
             agent="annotator",
             annotator=self.name,
             model=self._config.model,
             purpose=asking.purpose,
             round=asking.round,
             items=ids,
-            prompt_hash=self._hash_of(questions[0]),
+            prompt_hash=prompt_hash,
         )
-        wanted: Shape[Any] = self._item if self._size(questions) == 1 else self._batch
+        wanted: Shape[Any] = self._item if self._wording.size(questions) == 1 else self._batch
         made: list[Vote] = []
 
         def read(answered: Answered[Any]) -> Sequence[Vote]:
-            made[:] = self._votes(questions, answered, asking)
+            made[:] = self._votes(questions, answered, asking, prompt_hash)
             return made
 
         try:
-            self._chat.ask(self._messages(questions), wanted, call, votes=read)
+            self._chat.ask(self._wording.messages(questions, shown), wanted, call, votes=read)
         except BudgetExceeded:
             return [], list(ids)
         except CallRefused as error:
@@ -175,39 +176,15 @@ class ChatAnnotator:
         self._count(failed=None)
         return made, []
 
-    def _size(self, questions: Sequence[Question]) -> int:
-        """Texts in one request; the other wording is for one alone."""
-        other = any(reworded(question.attempt) for question in questions)
-        return 1 if other else self._config.items_per_request
-
-    def _hash_of(self, question: Question) -> str:
-        return self._reworded_hash if reworded(question.attempt) else self._hash
-
-    def _messages(self, questions: Sequence[Question]) -> list[Message]:
-        labels = [label.model_dump() for label in self._task.labels]
-        attempt = max(question.attempt for question in questions)
-        order = label_order(len(labels), attempt)
-        shared: dict[str, Any] = {
-            "task_name": self._task.name,
-            "guidelines": self._task.guidelines,
-            "labels": [labels[number] for number in order],
-            "want_reason": self._config.reasons,
-        }
-        if self._config.confidence != "stated":
-            # What is usual is left out, too: a template of somebody's own may not know the input.
-            shared["want_confidence"] = False
-        if reworded(attempt):
-            return self._reworded.render(**shared, text=questions[0].text)
-        if self._config.items_per_request == 1:
-            return self._prompt.render(**shared, text=questions[0].text)
-        items = [{"id": str(n), "text": q.text} for n, q in enumerate(questions, 1)]
-        return self._prompt.render(**shared, items=items)
-
     def _votes(
-        self, questions: Sequence[Question], answered: Answered[Any], asking: Asking
+        self,
+        questions: Sequence[Question],
+        answered: Answered[Any],
+        asking: Asking,
+        prompt_hash: str,
     ) -> list[Vote]:
         settlement = answered.settlement
-        if self._size(questions) == 1:
+        if self._wording.size(questions) == 1:
             parsed = [Parsed(answered.value, answered.invalid, answered.data)]
         elif answered.data is None:
             parsed = [Parsed(None, answered.invalid, None)] * len(questions)
@@ -218,7 +195,7 @@ class ChatAnnotator:
         costs = _shares(settlement.cost, len(questions))
         sure = self._confidences(answered, parsed)
         return [
-            replace(self._vote(question, answer, cost, asking), confidence=confidence)
+            replace(self._vote(question, answer, cost, asking, prompt_hash), confidence=confidence)
             for question, answer, cost, confidence in zip(
                 questions, parsed, costs, sure, strict=True
             )
@@ -247,7 +224,14 @@ class ChatAnnotator:
         ids = [None if value is None else str(getattr(value, "id", None)) for value in values]
         return [None if item is None else of.get(item) for item in ids]
 
-    def _vote(self, question: Question, answer: Parsed[Any], cost: int, asking: Asking) -> Vote:
+    def _vote(
+        self,
+        question: Question,
+        answer: Parsed[Any],
+        cost: int,
+        asking: Asking,
+        prompt_hash: str,
+    ) -> Vote:
         value = answer.value
         label = value.label if value is not None else None
         invalid = None if label is not None else answer.invalid or NO_LABEL_FITS
@@ -256,7 +240,7 @@ class ChatAnnotator:
             annotator=self.name,
             label=label,
             invalid=invalid,
-            prompt_hash=self._hash_of(question),
+            prompt_hash=prompt_hash,
             attempt=question.attempt,
             purpose=asking.purpose,
             round=asking.round,
@@ -270,7 +254,9 @@ class ChatAnnotator:
         """An invalid vote for each item, so that a refused item is not sent for ever."""
         given_up: Parsed[Any] = Parsed(None, None, None)
         votes = [
-            replace(self._vote(question, given_up, 0, asking), invalid="no_answer")
+            replace(
+                self._vote(question, given_up, 0, asking, call.prompt_hash), invalid="no_answer"
+            )
             for question in questions
         ]
         note = replace(

@@ -1,4 +1,4 @@
-"""`labelwright proposals` and `accept`: what the critic suggests, and a person's word on it."""
+"""`labelwright proposals`, `accept`, `dismiss`: what the critic suggests, and a person's word."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ def proposals(run: Run, runs: Runs = RUNS, json: Json = False) -> None:
         ):
             if value:
                 console.print(f"   {name:<9} {value}", soft_wrap=True)
-    typer.echo(f"Accept one with: labelwright accept {folder.name} NUMBER")
+    typer.echo(
+        f"Accept one with: labelwright accept {folder.name} NUMBER; answer it with no: labelwright "
+        f"dismiss {folder.name} NUMBER"
+    )
 
 
 def accept(
@@ -75,8 +78,26 @@ def accept(
     typer.echo(f"{folder.name}: proposal {number}: {made.what}.")
 
 
+def dismiss(
+    run: Run,
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="As `proposals` lists it.")],
+    runs: Runs = RUNS,
+    json: Json = False,
+) -> None:
+    """Answer a proposal with no."""
+    from ...graph.acceptance import dismiss as decide
+
+    folder = find_run(run, runs)
+    what = decide(folder, number)
+    if json:
+        print_json({"run": folder.name, "number": number, "what": what})
+        return
+    typer.echo(f"{folder.name}: proposal {number}: {what}.")
+
+
 def _row(entry: Listed) -> dict[str, Any]:
     status = "applied" if entry.applied else "accepted" if entry.accepted else "open"
+    status = "dismissed" if entry.dismissed else status
     return {
         "number": entry.number,
         "round": entry.round,

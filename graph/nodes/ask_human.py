@@ -12,9 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 from ...agents.annotators import Asking
 from ...agents.ensemble import Ask
 from ...tools.errors import DataError
+from ...tools.ledger import Decision
+from ...tools.reviews import standing
 from ..context import RunContext
+from ..corrections import keep_examples, pending_reviews
+from ..directives import HAND_IN, OPERATOR
 from ..state import AFTER_ANSWERS, Report, RunState
 
+HANDED_IN = "handed_in"
+"""Kind of the decision that reviewers have handed in what there is."""
 _ANSWERS = TypeAdapter(dict[str, str | None])
 
 
@@ -33,9 +39,11 @@ def ask_human(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     fresh = [item for item in wanted if item not in before]
     items = fresh[: person.affordable(ctx.ledger, len(fresh))]
     given = dict(sorted(interrupt(_payload(ctx, order, items)).items())) if items else {}
+    _hand_in(ctx, state, [item for item in items if item not in given])
     asking = Asking(ctx.ledger, order["purpose"], state["round"])
     entered = person.enter({i: label for i, label in given.items() if i not in before}, asking)
     answered = {*before, *given} - {*entered.not_asked}
+    _thank(ctx, state, person.name, asking, wanted, items)
     report: Report = {
         "annotator": person.name,
         "answered": len(answered),
@@ -48,6 +56,59 @@ def ask_human(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "reports": [report],
         "go": "ask_human" if later else AFTER_ANSWERS.get(state["phase"], "finish"),
     }
+
+
+def _hand_in(ctx: RunContext, state: RunState, left: list[str]) -> None:
+    """Write down, before an answer goes in, that reviewers hand in what there is.
+
+    A process that is killed after that must not ask them for the rest once more.
+    """
+    orders = ctx.ledger.log.directives(HAND_IN, pending=True)
+    if orders and left:
+        decision = {"directive": orders[-1].seq, "unanswered": len(left)}
+        ctx.ledger.log.decide(
+            Decision(state["step"], state["round"], OPERATOR, HANDED_IN, decision, None)
+        )
+
+
+def _thank(
+    ctx: RunContext,
+    state: RunState,
+    person: str,
+    asking: Asking,
+    wanted: list[str],
+    items: list[str],
+) -> None:
+    """Tell reviewers what became of their answers, now that the votes are in the ledger."""
+    votes = {
+        item: [
+            vote.label
+            for vote in given
+            # Others are of earlier questions; what is said of those items since is a correction.
+            if (vote.annotator, vote.purpose, vote.round) == (person, asking.purpose, asking.round)
+        ]
+        for item, given in ctx.ledger.votes.of_items(wanted).items()
+    }
+    put = set(items)
+    votes = {item: labels for item, labels in votes.items() if labels or item in put}
+    words = [word for word in pending_reviews(ctx) if word.item_id in votes]
+    stands = standing(words)
+    agreed = {
+        item: found
+        for item, found in stands.items()
+        if votes[item] and found.settled and found.label == votes[item][-1]
+    }
+    answers = {item: found.label for item, found in agreed.items() if found.label is not None}
+    keep_examples(ctx, state, answers, agreed)
+    for word in words:
+        note = "the question went on without an answer"
+        if word.item_id in agreed:
+            note = f"answer taken as {person}'s vote"
+        elif votes[word.item_id]:
+            note = "the question was answered otherwise"
+        ctx.ledger.log.acknowledge(word.seq, note)
+    for order in ctx.ledger.log.directives(HAND_IN, pending=True):
+        ctx.ledger.log.acknowledge(order.seq, "handed in: the run goes on")
 
 
 def check_answers(

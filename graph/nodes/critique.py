@@ -18,12 +18,13 @@ from ...agents.critic import Ruling, rule_on_labels
 from ...agents.critic_agent import review, same_voter
 from ...agents.ensemble import Ask, Voter, ask, next_voter
 from ...agents.panel import Panel
-from ...agents.verdict import Verdict, declined_by_gold, gold_labels, weigh
+from ...agents.verdict import declined_by_gold, gold_labels, weigh
 from ...tools.aggregation import NO_VOTE, effective_weights
 from ...tools.ledger import Decision
 from ..checks import flagged_labels, flags_of_new, unstable_labels
 from ..consistency import write_consistency
 from ..context import RunContext
+from ..corrections import corrected
 from ..findings import proposals_by_rule
 from ..proposals import propose, take_up
 from ..roster import roster
@@ -65,6 +66,9 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     # A trusted vote that came later counts for more than what the model has said.
     done = set(state["settled"])
     settled = np.asarray([item in done for item in batch], bool) & ~gold
+    # An audit may still draw what people have corrected; its votes change no label.
+    final = np.isin(batch, list(corrected(ctx)))
+    settled |= final
     # A written text has one chance: a second vote on it would be money for a made-up item.
     closed = synthetic | settled
     sent_on = set(state["sent_on"])
@@ -110,7 +114,7 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         following,
         same_voter=lambda row: same_voter(ctx.voters, ballot, row, **limits),
         price=lambda items: _price_of_next(ctx, items, limits),
-        fixed=gold | synthetic,
+        fixed=gold | synthetic | final,
         allowed=max(0, limit),
         round_=round_,
         passes=state["passes"],
@@ -122,7 +126,8 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     settle_labels(ctx, state["step"], round_, rulings, ballot, verdict, panel)
     asks, questions = _orders(ctx, rulings)
     if not state["passes"]:
-        asks += _checks(ctx, state, rulings, verdict)
+        sure = dict(zip(batch, verdict.p_correct.tolist(), strict=True))
+        asks += _checks(ctx, state, rulings, sure)
     questions = _merge(state["questions"], questions)
     _write_down(ctx, state, rulings, panel, reviewed.by)
     if not asks and not questions:
@@ -199,15 +204,15 @@ def _orders(ctx: RunContext, rulings: list[Ruling]) -> tuple[list[Ask], list[Ask
 
 
 def _checks(
-    ctx: RunContext, state: RunState, rulings: Sequence[Ruling], verdict: Verdict
+    ctx: RunContext, state: RunState, rulings: Sequence[Ruling], sure: Mapping[str, float]
 ) -> list[Ask]:
     """What is asked again in this round to see whether answers are stable."""
-    order = np.argsort(verdict.p_correct, kind="stable").tolist()
+    order = sorted(rulings, key=lambda ruling: sure[ruling.item_id])
     chosen = choose_checks(
         [voter for voter in roster(ctx).voters if voter.name not in _out_of_reach(state)],
         ctx.ledger.votes.all(),
         # Those that are sent on anyway get a better answer than the same annotator's.
-        [rulings[row].item_id for row in order if rulings[row].action == "accept"],
+        [ruling.item_id for ruling in order if ruling.action == "accept"],
         ctx.config.critic.checks,
         len(ctx.labels),
         ctx.rng(state["round"], "checks"),

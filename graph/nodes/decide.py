@@ -19,6 +19,7 @@ from ...tools.outlook import explain, next_dollars
 from ...tools.plateau import Check
 from ..change_audits import audit_of_changes, audited_changes
 from ..context import RunContext
+from ..directives import FINISH, OPERATOR, VALUE, take
 from ..guarantee import money_kept
 from ..labelled import labelled_items
 from ..proposals import order_of_proposals
@@ -30,6 +31,7 @@ from .select import pool_view
 
 HARDLY = 2
 """Times its price that a batch must be expected to gain, or the model is asked to explain."""
+ENDED = {"reason": OPERATOR, "detail": "the operator ended the run"}
 PRICED_TEXTS = 200
 """Texts whose prices stand for those of the rest."""
 
@@ -37,7 +39,9 @@ PRICED_TEXTS = 200
 def decide(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     """Go on, act on a failed gate, or stop, with the arithmetic in the ledger."""
     ctx = runtime.context
-    hard = _hard_stop(ctx, state)
+    # First: what accuracy is worth is looked up from here on.
+    ordered = take(ctx, state, state["round"], FINISH, VALUE)
+    hard = ENDED if FINISH in ordered else _hard_stop(ctx, state)
     rounds = ctx.ledger.log.rounds()
     checked = check_round(ctx, rounds, state["streak"]) if rounds else None
     shown = _gates(ctx, state, rounds, checked) if checked else []
@@ -95,6 +99,7 @@ def decide(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     }
     if stop is not None:
         update |= {"phase": "sweep", "passes": 0, "out_of_reach": []}
+        update |= {"ended": FINISH in ordered, "cap": ctx.config.budget.usd}
     return update
 
 

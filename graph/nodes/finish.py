@@ -8,6 +8,7 @@ wanted, and the delivery.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
@@ -19,17 +20,22 @@ from ...agents.panel import Panel
 from ...agents.verdict import Verdict, weigh
 from ...tools.ledger import Consensus, Decision
 from ..context import RunContext
+from ..corrections import corrected_since, take_corrections
+from ..directives import FINISH, take
 from ..guarantee import (
+    PROVEN,
+    audit_under_way,
     draw_last_audit,
     finished_labels,
     judge_labels,
     last_audit,
     proof,
+    proof_stands,
     questions_left,
     rulings,
     unanswered_audits,
 )
-from ..labelled import labelled_items
+from ..labelled import labelled_items, training_set
 from ..quality import best_round
 from ..rounds import RoundFit
 from ..settle import settle_labels
@@ -43,6 +49,10 @@ from .decide import time_is_up
 def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     """Sweep until no vote is worth its price, train once more, then deliver."""
     ctx = runtime.context
+    ended = state.get("ended", False) or FINISH in take(ctx, state, state["round"], FINISH)
+    # While labels are being tested they stay as they are; what waits is taken afterwards.
+    if not audit_under_way(ctx):
+        take_corrections(ctx, state, state["round"])
     refused = {report["annotator"] for report in state["reports"] if report["not_asked"]}
     out_of_reach = sorted({*state["out_of_reach"], *refused})
     bought = any(report["answered"] for report in state["reports"])
@@ -55,13 +65,14 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "step": state["step"] + 1,
         "out_of_reach": out_of_reach,
         "best_round": kept,
+        "ended": ended,
         "passes": state["passes"] + 1,
         "reports": Overwrite([]),  # type: ignore[typeddict-item]
     }
     if state["phase"] == "sweep":
         asks = (
             []
-            if time_is_up(ctx, state)
+            if ended or time_is_up(ctx, state)
             else worth_asking(
                 ctx,
                 ballot,
@@ -79,16 +90,30 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
             _settle_voted(ctx, state, ballot, verdict, panel)
             return {**update, "asks": [], "phase": "deliver", "go": "train"}
     update |= {"asks": [], "phase": "deliver"}
+    if _unlearned(ctx):
+        return {**update, "go": "train"}
+    tested = proof_stands(ctx)
+    if tested is not None and corrected_since(ctx, tested.step):
+        # The student has learned the corrections. The labels are those that were tested.
+        _deliver(ctx, state, kept, panel, [])
+        return {**update, "go": "end"}
     if ctx.config.ensemble.guarantee is None:
         _deliver(ctx, state, kept, panel, _settle_open(ctx, state, ballot, verdict, panel, kept))
         return {**update, "go": "end"}
-    asks = _last_questions(ctx, state, panel, fit)
+    asks = [] if ended else _last_questions(ctx, state, panel, fit)
     if asks and asks[0]["annotator"] in ctx.people:
         return {**update, "questions": asks, "put": 0, "go": "ask_human"}
     if asks:
         return {**update, "asks": asks, "go": "annotate"}
-    _deliver(ctx, state, kept, panel, _settle_proven(ctx, state, panel, fit, open_items))
+    _deliver(ctx, state, kept, panel, _settle_proven(ctx, state, panel, fit, open_items, ended))
     return {**update, "go": "end"}
+
+
+def _unlearned(ctx: RunContext) -> bool:
+    """Whether people have corrected labels since the last training, and there is one to come."""
+    trained = ctx.ledger.log.decisions("trained")
+    since = corrected_since(ctx, trained[-1].step if trained else 0)
+    return bool(since) and len(training_set(ctx).ids) > 0
 
 
 def _open_items(ctx: RunContext) -> list[str]:
@@ -191,14 +216,22 @@ def _last_questions(
 
 
 def _settle_proven(
-    ctx: RunContext, state: RunState, panel: Panel, fit: RoundFit | None, open_items: list[str]
+    ctx: RunContext,
+    state: RunState,
+    panel: Panel,
+    fit: RoundFit | None,
+    open_items: list[str],
+    ended: bool,
 ) -> list[Consensus]:
     """Accept what the last audit has proven, and set the rest apart."""
-    finished = finished_labels(ctx, state, panel, fit, last_audit(ctx) or [])
+    drawn = last_audit(ctx)
+    finished = finished_labels(ctx, state, panel, fit, drawn or [])
     proven = judge_labels(ctx, finished, panel)
+    if ended and not drawn:
+        proven = replace(proven, why_not="the operator ended the run before its last audit")
     shown = proof(ctx, finished, panel, proven)
     ctx.ledger.log.decide(
-        Decision(state["step"], state["round"], "critic", "guarantee", shown, proven.why_not)
+        Decision(state["step"], state["round"], "critic", PROVEN, shown, proven.why_not)
     )
     settled = settle_labels(
         ctx,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from langgraph.runtime import Runtime
@@ -22,10 +23,12 @@ from ...tools.ledger import Decision
 from ..briefing import class_counts, findings, student_summary
 from ..checks import flagged_labels
 from ..context import RunContext
+from ..corrections import take_corrections
+from ..directives import FOCUS, take, taken
 from ..labelled import labelled_items
 from ..roster import roster, spare
 from ..rounds import RoundFit
-from ..state import RunState
+from ..state import Order, RunState
 from ..whom import first_of
 
 _BLOCK = 16_384
@@ -36,11 +39,17 @@ def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     """Choose the batch, the audit sample and the accepted labels that are to be checked again."""
     ctx = runtime.context
     round_ = state["round"] + 1
+    # First: what people have corrected is not chosen any more.
+    take_corrections(ctx, state, round_)
     config = ctx.config.selection
     fit = ctx.latest_fit(state["round"])
     view = pool_view(ctx, fit)
     size = config.size(len(ctx.pool), len(ctx.labels))
     order = state["order"]
+    focus = in_focus(ctx, state, round_) if order is None and fit is not None else None
+    if focus:
+        classes = [ctx.labels.index(label) for label in focus["labels"]]
+        order = Order(action="search", classes=classes)
     action = order["action"] if order else None
     wanted = order["classes"] if order and action in {"search", "generate"} else []
     rule = mix_by_rule(config, view, another=action == "other_strategy", wanted=wanted)
@@ -52,9 +61,13 @@ def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         rechecks = doubtful_labels(ctx, size)
         choice = Choice(Mix({action: 1.0}, "the audit found the labels too noisy"), (), "rule")
     else:
-        # What a gate has ordered is not up for discussion.
+        # What a gate or the operator has ordered is not up for discussion.
+        who = "the operator" if focus else "a gate"
+        if focus:
+            names = ", ".join(focus["labels"])
+            rule = replace(rule, reason=f"the operator's order: the likeliest items of {names}")
         choice = (
-            Choice(rule, (), f"rule: a gate ordered {action}")
+            Choice(rule, (), f"rule: {who} ordered {action}")
             if action
             else _choose(ctx, view, fit, rule, round_, size)
         )
@@ -91,6 +104,7 @@ def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
                 "by": choice.by,
                 "must_include": [ctx.pool.ids[row] for row in choice.first],
                 "avoid": [ctx.pool.ids[row] for row in choice.avoid],
+                **({"focus": focus} if focus else {}),
             },
         )
     )
@@ -120,6 +134,33 @@ def select(state: RunState, runtime: Runtime[RunContext]) -> RunState:
         "settled": [],
         "lead": lead,
         "go": "generate" if action == "generate" else "annotate" if asks else "critique",
+    }
+
+
+def in_focus(ctx: RunContext, state: RunState, round_: int) -> dict[str, Any] | None:
+    """The operator's order to search for classes, while its rounds last.
+
+    Returns:
+        The order's number, its labels, and which of its rounds this is; ``None`` without one.
+    """
+    take(ctx, state, round_, FOCUS)
+    orders = taken(ctx, FOCUS)
+    if not orders:
+        return None
+    seq, payload = orders[-1]["seq"], orders[-1]["payload"]
+    batches = ctx.ledger.log.decisions("batch")
+    used = sum(
+        (made.evidence.get("focus") or {}).get("directive") == seq
+        for made in batches
+        if made.step < state["step"]
+    )
+    if used >= payload["rounds"]:
+        return None
+    return {
+        "directive": seq,
+        "labels": payload["labels"],
+        "round": used + 1,
+        "of": payload["rounds"],
     }
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from labelwright.agents.critic_bench import Proposal
 from labelwright.graph import resume, run
-from labelwright.graph.acceptance import accept, changed_task
+from labelwright.graph.acceptance import accept, changed_task, dismiss
 from labelwright.graph.config import parse_config
 from labelwright.graph.proposals import awaiting, listed, propose, take_up
 from labelwright.graph.roster import roster
@@ -91,6 +91,34 @@ def test_a_persons_word_is_taken_up_at_the_next_safe_point_once(opened, corpus):
         assert all(entry.applied for entry in listed(ctx.ledger))
         orders = [d for d in ctx.ledger.log.directives() if d.kind == "accept_proposal"]
         assert all(order.acknowledged for order in orders)
+
+
+def test_the_first_word_on_a_proposal_counts(opened, corpus):
+    items = list(corpus.gold)[:3]
+    with opened(apply=["relabel_items"], apply_usd=5) as ctx:
+        fill(ctx, corpus)
+        suggested = [made("drop_annotator", "cheap"), made("drop_annotator", "middle")]
+        propose(ctx, FIRST, suggested, "rule", "r")
+        folder = ctx.folder
+        # An answer that is there before the policy looks.
+        ctx.ledger.log.direct("dismiss_proposal", {"number": 3})
+        propose(ctx, NEXT, [made("relabel_items", "three", items, 0.1)], "rule", "r")
+    assert dismiss(folder, 1) == dismiss(folder, 1)
+    with pytest.raises(ConfigError, match="proposal 1 was dismissed"):
+        accept(folder, 1)
+    accept(folder, 2)
+    with pytest.raises(ConfigError, match="proposal 2 was accepted before"):
+        dismiss(folder, 2)
+    with pytest.raises(ConfigError, match="no proposal 4"):
+        dismiss(folder, 4)
+    with open_run(folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        assert [entry.dismissed for entry in listed(ctx.ledger)] == [True, False, True]
+        assert [entry.number for entry in awaiting(ctx.ledger)] == [2]
+        given = [d for d in ctx.ledger.log.directives("dismiss_proposal") if d.acknowledged]
+        assert [d.payload for d in given] == [{"number": 1}]
+        for payload in (None, {}, {"number": "1"}, [1]):
+            ctx.ledger.log.direct("accept_proposal", payload)
+        assert [entry.number for entry in awaiting(ctx.ledger)] == [2]
 
 
 def test_a_policy_accepts_its_kinds_while_its_money_lasts(opened, corpus):

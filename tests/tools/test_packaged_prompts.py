@@ -23,6 +23,7 @@ def test_packaged_prompts_have_no_problem() -> None:
         "critic/explain_stop",
         "critic/review",
         "generator/write_items",
+        "operator/answer",
         "selector/choose_batch",
         "wire/json_answer",
         "wire/long_answer",

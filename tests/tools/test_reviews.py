@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwright.tools.reviews import Review, agreement, standing
+from labelwright.tools.reviews import (
+    Review,
+    agreement,
+    answered,
+    read_review,
+    standing,
+    wants_second,
+)
 
 
 def said(*words: tuple[str, str, str | None], item: str = "a") -> list[Review]:
@@ -89,3 +96,43 @@ def test_the_order_in_which_reviews_are_handed_over_does_not_count(words):
     ]
     assert standing(reviews) == standing(reversed(reviews))
     assert all(Review.of(one.seq, one.payload()) == one for one in reviews)
+
+
+def test_a_review_is_read_back_as_it_was_written_and_nothing_else_is():
+    review = Review(3, "a", "ann", "label", "x", example=True, blind=True)
+    assert read_review(3, {**review.payload(), "more": 1}, ["x", "y"]) == review
+    none = Review(4, "a", "ann", "no_label", None)
+    # A label beside another verdict is no label.
+    assert read_review(4, {**none.payload(), "label": "x"}, ["x"]) == none
+    for field, value in (
+        ("item_id", None),
+        ("reviewer", " "),
+        ("verdict", ["label"]),
+        ("label", "z"),
+        ("label", ["x"]),
+    ):
+        assert isinstance(read_review(3, {**review.payload(), field: value}, ["x", "y"]), str)
+    assert isinstance(read_review(3, [review.payload()], ["x"]), str)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_who_is_chosen_for_a_second_opinion_stays_chosen_where_more_are(one, other):
+    low, high = sorted((one, other))
+    items = [f"i{n}" for n in range(50)]
+    chosen = {item for item in items if wants_second(item, low)}
+    assert chosen <= {item for item in items if wants_second(item, high)}
+
+
+def test_about_as_many_take_two_as_are_wanted():
+    items = [f"i{n}" for n in range(2000)]
+    assert not any(wants_second(item, 0) for item in items)
+    assert all(wants_second(item, 1) for item in items)
+    assert 500 < sum(wants_second(item, 0.3) for item in items) < 700
+
+
+def test_a_question_is_answered_once_two_agree_where_two_are_wanted():
+    one = standing(said(("ann", "label", "x")))["a"]
+    two = standing(said(("ann", "label", "x"), ("bea", "label", "x")))["a"]
+    split = standing(said(("ann", "label", "x"), ("bea", "label", "y")))["a"]
+    assert [answered(found, "a", 0) for found in (None, one, two, split)] == [0, 1, 1, 0]
+    assert [answered(found, "a", 1) for found in (None, one, two, split)] == [0, 0, 1, 0]

@@ -98,3 +98,14 @@ def test_every_row_of_a_file_is_accounted_for_and_gold_is_kept_apart(tmp_path):
         gold.put_many([(first[0].id, "yes")])
     with Gold(gold_path) as gold:
         assert gold.get_all() == expected | {first[0].id: "yes"}
+
+
+def test_the_first_row_of_a_text_is_found_by_any_of_its_rows(tmp_path):
+    with Rows(tmp_path / "rows.sqlite") as rows:
+        rows.add_many([row(2, "a"), row(3, "b"), row(4, "a")])
+        assert [rows.first_of(each) for each in ("r2", "r3", "r4", "no")] == [
+            "r2",
+            "r3",
+            "r2",
+            None,
+        ]

@@ -3,6 +3,7 @@
 from .ledger import Ledger
 from .records import (
     CHECK_ATTEMPTS,
+    OPERATOR,
     Balance,
     Call,
     Caps,
@@ -15,6 +16,7 @@ from .run_log import Decision, Directive
 
 __all__ = [
     "CHECK_ATTEMPTS",
+    "OPERATOR",
     "Balance",
     "Call",
     "Caps",

@@ -15,7 +15,8 @@ from typing import Any
 
 from ..errors import BudgetExceeded, LedgerError
 from ..money import show
-from .records import Balance, Call, Caps, Settlement, Vote
+from .conversation import Conversation
+from .records import OPERATOR, Balance, Call, Caps, Settlement, Vote
 from .run_log import RunLog
 from .store import Store, encode, now
 from .votes import Votes, insert_votes
@@ -27,6 +28,7 @@ class Ledger:
     Attributes:
         votes: Queries over votes and consensus.
         log: Decisions, rounds, transcript and directives.
+        chat: What the operator and the run say to each other.
         caps: Hard limits that `reserve` enforces.
     """
 
@@ -35,6 +37,7 @@ class Ledger:
         self.caps = caps or Caps()
         self.votes = Votes(self._store)
         self.log = RunLog(self._store)
+        self.chat = Conversation(self._store, self.log)
 
     # -- money ----------------------------------------------------------------------------------
 
@@ -206,17 +209,23 @@ class Ledger:
         row = self._store.row("SELECT count(*) FROM calls WHERE request_key = ?", request_key)
         return int(row[0]) if row else 0
 
-    def recover(self) -> int:
-        """Settle as ``unknown`` what a run that was killed left open.
+    def recover(self, *, operator: bool = False) -> int:
+        """Settle as ``unknown`` what a process that was killed left open.
 
-        Only the process that holds the run's lock may call it.
+        Only a process that holds the run's lock may call it. The operator's agent has its own lock
+        and its own calls: a run that starts while the agent waits for an answer must not settle it.
+
+        Args:
+            operator: Recover the calls of the operator's agent, for who holds its lock.
 
         Returns:
             How many calls were open.
         """
         open_calls = self._store.rows(
             "SELECT call_id FROM calls WHERE call_id NOT IN (SELECT call_id FROM settlements) "
-            "ORDER BY call_id"
+            "AND (agent = ?) = ? ORDER BY call_id",
+            OPERATOR,
+            int(operator),
         )
         for (call_id,) in open_calls:
             self.settle(call_id, Settlement("unknown", error="the run ended before an answer came"))

@@ -8,6 +8,9 @@ from typing import Any, Literal
 CHECK_ATTEMPTS = 1000
 """Attempts from this number on are checks: answers that measure an annotator and are no votes."""
 
+OPERATOR = "operator"
+"""The agent of the chat. It works in a process of its own, beside the one that runs the run."""
+
 Outcome = Literal["answered", "refused_by_server", "unknown"]
 """How a call ended. ``unknown``: it was sent and no answer came, so it may have been charged."""
 
@@ -27,7 +30,7 @@ class Call:
 
     Attributes:
         request_key: Identity of the question; a question that was answered is never sent again.
-        agent: Who asks: annotator, selector, generator, critic, embedder or probe.
+        agent: Who asks: annotator, selector, generator, critic, embedder, operator or probe.
         annotator: Name of the annotator that is asked, for votes.
         items: Ids of the items that the call is about.
         prompt_hash: Content hash of the template that was rendered, empty where there is none.

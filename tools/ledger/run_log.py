@@ -29,12 +29,18 @@ class Decision:
 
 @dataclass(frozen=True)
 class Directive:
-    """What the operator ordered while the run was going."""
+    """What the operator ordered while the run was going.
+
+    Attributes:
+        acknowledged: What came of it; ``None`` while it waits.
+        at: When it was given, UTC; for people only.
+    """
 
     seq: int
     kind: str
     payload: Any
     acknowledged: str | None
+    at: str = ""
 
 
 class RunLog:
@@ -62,7 +68,13 @@ class RunLog:
 
     def decisions(self, kind: str | None = None) -> list[Decision]:
         """All decisions in order, or those of one kind."""
-        where, values = ("WHERE kind = ?", (kind,)) if kind else ("", ())
+        return self._decisions("WHERE kind = ?", kind) if kind else self._decisions("")
+
+    def decided_at(self, step: int) -> list[Decision]:
+        """What one step has decided so far: all of it, where the step runs again after a crash."""
+        return self._decisions("WHERE step = ?", step)
+
+    def _decisions(self, where: str, *values: Any) -> list[Decision]:
         rows = self._store.rows(
             "SELECT step, round, agent, kind, decision, evidence FROM decisions "
             f"{where} ORDER BY seq",
@@ -137,11 +149,20 @@ class RunLog:
         with self._store.transaction() as db:
             db.execute("INSERT OR IGNORE INTO acknowledgements VALUES(?,?,?)", (seq, note, now()))
 
-    def directives(self, *, pending: bool = False) -> list[Directive]:
-        """Orders in the sequence they were given; with ``pending`` those not yet acknowledged."""
+    def directives(self, kind: str | None = None, *, pending: bool = False) -> list[Directive]:
+        """Orders in the sequence they were given.
+
+        Args:
+            kind: Only those of one kind.
+            pending: Only those not yet acknowledged.
+        """
+        where = ["d.kind = ?"] if kind is not None else []
+        if pending:
+            where.append("a.note IS NULL")
         rows = self._store.rows(
-            "SELECT d.seq, d.kind, d.payload, a.note FROM directives d "
-            "LEFT JOIN acknowledgements a ON a.directive = d.seq ORDER BY d.seq"
+            "SELECT d.seq, d.kind, d.payload, a.note, d.at FROM directives d "
+            "LEFT JOIN acknowledgements a ON a.directive = d.seq "
+            f"{'WHERE ' + ' AND '.join(where) if where else ''} ORDER BY d.seq",
+            *([kind] if kind is not None else []),
         )
-        found = [Directive(seq, kind, json.loads(p), note) for seq, kind, p, note in rows]
-        return [d for d in found if d.acknowledged is None] if pending else found
+        return [Directive(seq, what, json.loads(p), note, at) for seq, what, p, note, at in rows]

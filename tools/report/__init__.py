@@ -22,9 +22,10 @@ STOPS = {
     "pool_exhausted": "every text outside the stop set has been asked about",
     "max_rounds": "it reached the cap on rounds",
     "cap": "it reached a hard limit",
+    "operator": "the operator ended the run",
 }
 SOURCES = {
-    "person": "a trusted annotator",
+    "person": "a trusted annotator, or a correction by a person",
     "panel": "several annotators",
     "model": "one annotator",
     "student": "the student alone",
@@ -90,10 +91,16 @@ def guaranteed(summary: Summary) -> str:
             f"{count(found['needed'])} audits without a wrong label, and more where some are wrong "
             "(ensemble.guarantee.audits). Labels were kept as they are without a guarantee."
         )
+    since = found.get("corrected")
+    after = ""
+    if since:
+        labels = "1 label" if since == 1 else f"{count(since)} labels"
+        after = f" After that test people have corrected {labels}, which makes them only better."
     return (
         f"At most {terms} the {count(found['accepted'])} labels that no trusted annotator has "
         f"given are wrong, with {100 * found['confidence']:g}% confidence, from "
         f"{count(found['audits'])} audits drawn at random at the end. The others were set apart."
+        f"{after}"
     )
 
 

@@ -33,6 +33,9 @@ _CSS = """
   border-radius: 1rem; padding: .05rem .65rem; font-size: .85rem; white-space: nowrap; }
 .lw-state.lw-on { border-color: #3d8f86; box-shadow: inset 0 0 0 1px #3d8f86; }
 .lw-state.lw-bad { border-color: #c4645a; box-shadow: inset 0 0 0 1px #c4645a; }
+.lw-beside { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; align-items: center; }
+.lw-beside > div { flex: 1 1 13rem; min-width: 0; }
+.lw-beside > div:first-child { flex: 2 1 19rem; }
 .lw-wide { overflow-x: auto; }
 .lw-table { border-collapse: collapse; width: 100%; font-size: .87rem;
   font-variant-numeric: tabular-nums; }

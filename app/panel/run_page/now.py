@@ -44,7 +44,7 @@ def _stage(live: Live, stage: Stage, running: bool) -> str:
     node = stage.node if running else ""
     words = stage.now if running else "nothing is under way"
     title = f"The stages of a run; {words or 'about to begin'}"
-    parts = [machine(node, title)]
+    parts = []
     if running:
         head = [f"Round {stage.round}" if stage.round else "", words or "about to begin"]
         since = _seconds_since(stage.since)
@@ -54,7 +54,9 @@ def _stage(live: Live, stage: Stage, running: bool) -> str:
             parts.append(facts.bar(stage.done / stage.total))
     parts.append(facts.steps([(step.name, step.detail) for step in stage.steps]))
     parts.append(facts.note(_time(live, stage, running)))
-    return "".join(parts)
+    return (
+        f'<div class="lw-beside"><div>{machine(node, title)}</div><div>{"".join(parts)}</div></div>'
+    )
 
 
 def _time(live: Live, stage: Stage, running: bool) -> str:

@@ -1,0 +1,384 @@
+"""The control panel beside a large run, in a real browser: paints, refreshes, memory, slow-down.
+
+    python tests/benchmarks/panel.py [--items 100000] [--paints 10] [--repeats 5] [--work DIR]
+
+1. A real run: as many different pairs of the demo's messages, the embedded annotator on the static
+   embedder, and the reviewer of the demo for audits and disputes. While it goes on its page is open
+   in Chromium: every refresh from the script's start on the server to the frame after its end.
+2. On the finished run, each page in a browser with an empty cache: from the navigation to the frame
+   after the script has ended and its charts are drawn; and again after the first.
+3. Memory of the panel's process (resident set), sampled all the while.
+4. Runs with their page open beside the same runs without a panel, in pairs of alternating order:
+   of the embedded annotator (it computes, so it shares the cores with panel and browser) and of a
+   model behind an endpoint (it waits for answers, as most runs do; a double on loopback).
+
+`--run DIR` takes a run that an earlier call has left in `--work`. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "panel"))
+
+from browser import PROGRAM, Panel, chromium, served
+from doubles.openai_server import OpenAIServer, Reply
+from doubles.scripted_models import Models, usd
+
+from labelwright.app.demo_run import FOLDER
+from labelwright.app.panel.shell import PAGES
+from labelwright.graph.config import parse_config
+from labelwright.graph.session import create_run
+from labelwright.tools.watch import RunReader
+
+ANSWER_S = 0.25
+"""How long the double of a model takes for an answer."""
+KEYS = ("median_s", "p95_s")
+WATCH = """
+(() => {
+  const seen = (window.__spans = []);
+  let begun = null;
+  let last = null;
+  const look = () => {
+    const app = document.querySelector('[data-testid="stApp"]');
+    const state = app && app.dataset.testScriptState;
+    if (state === last) return;
+    last = state;
+    if (state === "running" && begun === null) begun = performance.now();
+    if (state === "notRunning" && begun !== null) {
+      const from = begun;
+      begun = null;
+      requestAnimationFrame(() =>
+        requestAnimationFrame(() => seen.push([from, performance.now()])));
+    }
+  };
+  new MutationObserver(look).observe(document, {
+    subtree: true, childList: true, attributes: true, attributeFilter: ["data-test-script-state"],
+  });
+})();
+"""
+PAINTED = """
+() => {
+  if (!window.__spans.length) return false;
+  const drawn = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')]
+    .every((chart) => chart.querySelector("canvas, svg"));
+  const waiting = document.querySelector('[data-testid="stSkeleton"], [data-testid="stSpinner"]');
+  return drawn && !waiting ? performance.now() : false;
+}
+"""
+
+
+def messages() -> list[dict[str, Any]]:
+    """The demo's corpus."""
+    with (FOLDER / "corpus.jsonl").open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def write_pairs(folder: Path, n: int) -> dict[str, Any]:
+    """Write different pairs of messages, with the first one's label as the reviewer's vote."""
+    rows = messages()
+    folder.mkdir(parents=True, exist_ok=True)
+    codes = np.random.default_rng(0).choice(len(rows) ** 2, n, replace=False)
+    with (
+        (folder / "pool.jsonl").open("w", encoding="utf-8") as pool,
+        (folder / "votes.csv").open("w", encoding="utf-8", newline="") as votes,
+    ):
+        table = csv.writer(votes)
+        table.writerow(["item_id", "reviewer"])
+        for number, code in enumerate(codes.tolist()):
+            left, right = rows[code // len(rows)], rows[code % len(rows)]
+            item = {"id": f"p{number:06}", "text": f"{left['text']} {right['text']}"}
+            pool.write(json.dumps(item) + "\n")
+            table.writerow([item["id"], left["gold"]])
+    return {
+        "task": {"name": "pairs of messages", "labels": _labels()},
+        "data": {"path": "pool.jsonl", "id": "id"},
+        "embedder": {"kind": "static"},
+        "annotators": [
+            {"kind": "embedded", "name": "embedded"},
+            {
+                "kind": "recorded",
+                "name": "reviewer",
+                "tier": 2,
+                "trusted": True,
+                "path": "votes.csv",
+                "price": {"per_label": 0.10},
+            },
+        ],
+        "selection": {"batch_size": min(1000, max(50, n // 20))},
+        "critic": {"audit_first": 50, "escalate_share": 0.05},
+        "stopping": {"max_rounds": 6, "items": n, "error_cost_usd": 0.05},
+        "budget": {"usd": 60},
+    }
+
+
+def write_asked(folder: Path, n: int, url: str) -> dict[str, Any]:
+    """Settings of a run whose labels come from a model behind an endpoint."""
+    return write_pairs(folder, n) | {
+        "annotators": [
+            {
+                "kind": "chat",
+                "name": "solid",
+                "model": "solid",
+                "base_url": url,
+                "price": usd("solid"),
+                "structured": "json_schema",
+                "concurrency": 4,
+            }
+        ],
+        "stopping": {"max_rounds": 4, "items": n, "error_cost_usd": 0.05},
+        "selection": {"batch_size": max(20, n // 10)},
+    }
+
+
+def _labels() -> Any:
+    return yaml.safe_load((FOLDER / "labels.yaml").read_text(encoding="utf-8"))
+
+
+def prepare(runs: Path, name: str, settings: dict[str, Any], data: Path) -> Path:
+    """Write a run down that nobody has begun."""
+    create_run(parse_config(settings, folder=data), runs / name)
+    return runs / name
+
+
+def carry(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the run's process."""
+    with (folder / "process.log").open("ab") as log:
+        return subprocess.Popen(
+            [*PROGRAM, "resume", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+
+
+class Memory:
+    """Resident set of a process, sampled in a thread; in MB."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._over = threading.Event()
+        self.samples: list[float] = []
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def _sample(self) -> None:
+        while not self._over.wait(0.25):
+            try:
+                self.samples.append(self._process.memory_info().rss / 2**20)
+            except psutil.NoSuchProcess:
+                return
+
+    def close(self) -> dict[str, float]:
+        """Stop sampling; the median and the most."""
+        self._over.set()
+        self._thread.join()
+        found = self.samples or [float("nan")]
+        return {"median": round(statistics.median(found)), "max": round(max(found))}
+
+
+@contextmanager
+def visit(browser: Any, panel: Panel) -> Iterator[Any]:
+    """A page of a browser with an empty cache, whose spans are measured."""
+    context = browser.new_context(base_url=panel.url, viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(120_000)
+    context.add_init_script(WATCH)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def painted(page: Any, address: str) -> float:
+    """Seconds from the navigation to the whole page."""
+    page.goto(address, wait_until="commit")
+    return float(page.wait_for_function(PAINTED).json_value()) / 1000
+
+
+def spans(page: Any) -> list[float]:
+    """Seconds of each refresh after the first paint of the page."""
+    return [(end - begun) / 1000 for begun, end in page.evaluate("window.__spans")[1:]]
+
+
+def figures(seconds: Sequence[float]) -> dict[str, float]:
+    """Median, 95th percentile and number."""
+    if not seconds:
+        return {"n": 0}
+    low, high = np.percentile(seconds, [50, 95])
+    return {"n": len(seconds), "median_s": round(float(low), 3), "p95_s": round(float(high), 3)}
+
+
+def watch_live(browser: Any, panel: Panel, folder: Path) -> tuple[list[float], float, int]:
+    """Carry a run to its end with its page open: refreshes, seconds, exit code."""
+    began = time.perf_counter()
+    process = carry(folder)
+    refreshes: list[float] = []
+    with visit(browser, panel) as page:
+        painted(page, f"/run?run={folder.name}")
+        while process.poll() is None:
+            # Playwright's own loop has to turn for the page to be served.
+            page.wait_for_timeout(500)
+            if len(found := spans(page)) > 200:
+                # A browser that is left open for long is not what is measured.
+                refreshes += found
+                page.evaluate("window.__spans.splice(1)")
+        seconds = time.perf_counter() - began
+        refreshes += spans(page)
+    return refreshes, seconds, process.returncode
+
+
+def alone(folder: Path) -> tuple[float, int]:
+    """Carry a run to its end without a panel: seconds, exit code."""
+    began = time.perf_counter()
+    code = carry(folder).wait()
+    return time.perf_counter() - began, code
+
+
+def slow_down(
+    browser: Any, work: Path, kind: str, settings: dict[str, Any], data: Path, repeats: int
+) -> dict[str, Any]:
+    """Pairs of the same run with its page open and without a panel, in alternating order."""
+    pairs = []
+    for number in range(repeats):
+        took = {}
+        for watched in (True, False) if number % 2 else (False, True):
+            runs = work / f"{kind}-{number}-{'watched' if watched else 'alone'}"
+            folder = prepare(runs, "live", settings, data)
+            if watched:
+                with served(runs) as panel:
+                    _, took[watched], code = watch_live(browser, panel, folder)
+            else:
+                took[watched], code = alone(folder)
+            assert code == 0, (folder / "process.log").read_text(encoding="utf-8")
+        pairs.append((took[False], took[True]))
+        print(f"  {kind}: {took[False]:.1f} s alone, {took[True]:.1f} s watched", flush=True)
+    ratios = [watched / alone - 1 for alone, watched in pairs]
+    return {
+        "pairs_s": [(round(a, 2), round(w, 2)) for a, w in pairs],
+        "median": round(statistics.median(ratios), 4),
+        "low": round(min(ratios), 4),
+        "high": round(max(ratios), 4),
+    }
+
+
+def rows_of(folder: Path) -> dict[str, int]:
+    """How much there is to show."""
+    reader = RunReader(folder)
+    tables = ("votes", "consensus", "calls", "decisions", "rounds")
+    found = {table: int(reader.rows(f"SELECT count(*) FROM {table}")[0][0]) for table in tables}
+    found["items"] = int(reader.items("SELECT count(*) FROM items")[0][0])
+    reader.close()
+    return found
+
+
+def measure_pages(browser: Any, panel: Panel, name: str, paints: int) -> dict[str, Any]:
+    """First paints of each page with an empty cache, and paints of a browser that knows it."""
+    found = {}
+    for path in PAGES:
+        first, again = [], []
+        for _ in range(paints):
+            with visit(browser, panel) as page:
+                first.append(painted(page, f"/{path}?run={name}"))
+                again.append(painted(page, f"/{path}?run={name}"))
+        found[path] = {"first": figures(first), "again": figures(again)}
+        cells = [found[path][kind][key] for kind in ("first", "again") for key in KEYS]
+        print(f"{path:<10}" + "".join(f"{cell:>8.2f} s" for cell in cells), flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--paints", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=5, help="pairs of runs; 0 leaves them out")
+    parser.add_argument("--live-items", type=int, default=20_000, help="of the embedded pairs")
+    parser.add_argument("--asked-items", type=int, default=600, help="of the pairs with a model")
+    parser.add_argument("--work", type=Path, help="where runs are made and left")
+    parser.add_argument("--run", type=Path, help="a run of an earlier call, instead of a new one")
+    arguments = parser.parse_args()
+    work = arguments.work or Path(tempfile.mkdtemp(prefix="labelwright-panel-"))
+    out: dict[str, Any] = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    with ExitStack() as stack:
+        browser = stack.enter_context(chromium())
+        if arguments.run:
+            folder = arguments.run.resolve()
+        else:
+            data = work / "data"
+            folder = prepare(work / "runs", "big", write_pairs(data, arguments.items), data)
+        panel = stack.enter_context(served(folder.parent))
+        memory = Memory(panel.process.pid)
+        if not arguments.run:
+            print(f"A real run of {arguments.items:,} texts, with its page open ...", flush=True)
+            refreshes, seconds, code = watch_live(browser, panel, folder)
+            assert code == 0, (folder / "process.log").read_text(encoding="utf-8")
+            out["run_s"], out["refresh"] = round(seconds), figures(refreshes)
+            print(f"refreshes of the run page: {out['refresh']}  (goal: < 0.5 s)")
+        out["rows"] = rows_of(folder)
+        print("in the ledger:", ", ".join(f"{n:,} {name}" for name, n in out["rows"].items()))
+        print("page       first: median     p95   again: median   p95  (goal: < 2 s)")
+        out["pages"] = measure_pages(browser, panel, folder.name, arguments.paints)
+        out["memory_mb"] = memory.close()
+        print(f"memory of the panel: {out['memory_mb']} MB  (goal: < 600)")
+    if arguments.repeats:
+        out["slow_down"] = paired(arguments, work)
+        for kind, found in out["slow_down"].items():
+            print(
+                f"slow-down, {kind}: {found['median']:+.1%} "
+                f"(from {found['low']:+.1%} to {found['high']:+.1%})  (goal: < 3 %)"
+            )
+    print(json.dumps(out))
+
+
+def paired(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """The slow-down of both kinds of runs."""
+    found = {}
+    with chromium() as browser:
+        data = work / "embedded"
+        settings = write_pairs(data, arguments.live_items)
+        found["embedded"] = slow_down(browser, work, "embedded", settings, data, arguments.repeats)
+        data = work / "asked"
+        with OpenAIServer() as server:
+            settings = write_asked(data, arguments.asked_items, server.url)
+            server.script = _slowly(data)
+            found["model"] = slow_down(browser, work, "model", settings, data, arguments.repeats)
+    return found
+
+
+def _slowly(data: Path) -> Any:
+    """A script that answers with the recorded label, after as long as a model takes."""
+    lines = (data / "pool.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = {row["id"]: row["text"] for row in map(json.loads, lines)}
+    with (data / "votes.csv").open(encoding="utf-8", newline="") as file:
+        truth = {row["item_id"]: row["reviewer"] for row in csv.DictReader(file)}
+    models = Models(texts, truth, [label["name"] for label in _labels()])
+
+    def answer(request: dict[str, Any]) -> Reply:
+        return replace(models(request), delay=ANSWER_S)
+
+    return answer
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..tools.errors import LabelwrightError
+from .commands.compare import compare
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.evaluate import evaluate
@@ -15,8 +16,10 @@ from .commands.export import export
 from .commands.init import init
 from .commands.panel import panel
 from .commands.plan import plan
+from .commands.prompts import prompts
 from .commands.proposals import accept, dismiss, proposals
 from .commands.replay import replay
+from .commands.review import review
 from .commands.run import resume, run
 from .commands.say import say
 from .commands.status import status, stop
@@ -94,12 +97,15 @@ _COMMANDS = (
     status,
     stop,
     say,
+    review,
     proposals,
     accept,
     dismiss,
     evaluate,
     export,
     replay,
+    compare,
+    prompts,
     doctor,
     demo,
     panel,

@@ -12,15 +12,16 @@ from ...tools.plateau import Check
 from ...tools.watch import RunReader
 from ...tools.watch.confusion import Confusion, confusions, items_between
 from ...tools.watch.lines import Line
+from ...tools.watch.queue import blind_items
 from .commands import command_rows
-from .facts import Facts, blind_items, last_check
+from .facts import Facts, last_check
 from .orders import STATES
 from .said import Question
 
 LISTED = 5
 """Items, pairs or proposals that an answer names; the others are counted."""
-IN_LIST = 240
-"""Most characters of a text among others."""
+IN_LIST, ALONE = 240, 2_000
+"""Most characters of a text among others, and of the one that an answer is about."""
 
 
 def answer(question: Question, reader: RunReader, facts: Facts) -> tuple[str, list[Line]]:
@@ -126,7 +127,8 @@ def about_item(reader: RunReader, item: str) -> list[Line]:
     text = reader.texts([item]).get(item)
     if text is None:
         return [Line(f"The pool has no item {item!r}.")]
-    lines = [Line(text, "item", item)]
+    # An answer is kept in the ledger, and read again with the chat: a text may be of megabytes.
+    lines = [Line(clip(text, ALONE), "item", item)]
     if item in blind_items(reader.folder):
         lines.append(
             Line("It is an open question of an audit: votes are shown once it is answered.")

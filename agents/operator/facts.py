@@ -11,10 +11,10 @@ from typing import Any
 from ...tools.ledger import OPERATOR, Balance
 from ...tools.money import to_nano
 from ...tools.watch import RunReader, run_status
+from ...tools.watch.money import cap_in_force, ordered_usd
 from ...tools.watch.proposals import Suggestion, read_proposals
+from ...tools.watch.queue import QUESTIONS_FILE, blind_items
 from ...tools.watch.status import State
-
-QUESTIONS_FILE = "questions.jsonl"
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,7 @@ def balance_of(reader: RunReader) -> Balance:
 
 def cap_of(reader: RunReader) -> int | None:
     """The money cap that was ordered last, else the configured one."""
-    rows = reader.rows(
-        "SELECT json_extract(payload, '$.usd') FROM directives WHERE kind = 'cap' "
-        "ORDER BY seq DESC LIMIT 1"
-    )
-    usd = rows[0][0] if rows else reader.config.get("budget", {}).get("usd")
-    return None if usd is None else to_nano(usd)
+    return cap_in_force(reader)[0]
 
 
 def last_check(reader: RunReader) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -123,30 +118,12 @@ def label_now(reader: RunReader, item: str) -> str:
     return f"{label or 'no label fits'}, by {source}{sure}"
 
 
-def blind_items(folder: Path) -> set[str]:
-    """Items of open audit questions: whoever answers must not have seen what others said."""
-    try:
-        text = (folder / QUESTIONS_FILE).read_text(encoding="utf-8")
-    except OSError:
-        return set()
-    found = set()
-    for line in text.split("\n"):
-        try:
-            question = json.loads(line)
-        except ValueError:
-            continue
-        if "audit" in str(question.get("purpose", "")):
-            found.add(str(question["item_id"]))
-    return found
-
-
 def _point(reader: RunReader) -> tuple[int, str] | None:
-    rows = reader.rows(
-        "SELECT json_extract(payload, '$.point_usd') FROM directives WHERE kind = 'value' "
-        "ORDER BY seq DESC LIMIT 1"
-    )
-    if rows:
-        return to_nano(rows[0][0]), "as ordered"
+    for (payload,) in reader.rows(
+        "SELECT payload FROM directives WHERE kind = 'value' ORDER BY seq DESC"
+    ):
+        if (usd := ordered_usd(payload, "point_usd")) is not None:
+            return to_nano(usd), "as ordered"
     stopping = reader.config.get("stopping", {})
     if stopping.get("point_value_usd") is not None:
         return to_nano(stopping["point_value_usd"]), "as configured"

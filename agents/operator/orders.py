@@ -77,8 +77,11 @@ def _proposal_fault(order: Order, facts: Facts) -> str | None:
         return f"There is no proposal {number}; {there}."
     if entry.state in {"accepted", "applied"}:
         return f"Proposal {number} was accepted before."
+    if entry.state == "dismissed":
+        again = "" if order.kind == "dismiss_proposal" else " The critic may make it again."
+        return f"Proposal {number} was dismissed before.{again}"
     if order.kind == "dismiss_proposal":
-        return f"Proposal {number} was dismissed before." if entry.state == "dismissed" else None
+        return None
     names, text = order.payload["names"], order.payload["text"]
     if not entry.acceptable:
         return (

@@ -39,7 +39,9 @@ def cleaned(text: str) -> str:
         text,
         flags=re.IGNORECASE,
     )
-    text = re.sub(r"[,\s]*\b(?:please|pls|thanks|thank you)[\s.!]*$", "", text, flags=re.IGNORECASE)
+    text = re.sub(
+        r"(?<![,\s])[,\s]*\b(?:please|pls|thanks|thank you)[\s.!]*$", "", text, flags=re.IGNORECASE
+    )
     return text.rstrip(" .!?…") or text
 
 

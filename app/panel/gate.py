@@ -9,7 +9,6 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -109,16 +108,13 @@ class Gate:
         return ""
 
     def _known(self, headers: dict[str, str], scope: Scope) -> bool:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        found = cookies.get(_cookie_name(scope))
-        if found is None:
-            return False
-        until, _, signature = found.value.partition(".")
+        # Read by hand: a parser gives up on all of them where another server of this machine has
+        # left a cookie that is malformed.
+        pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
+        found = {name: value for name, _, value in pairs}.get(_cookie_name(scope), "")
+        until, _, signature = found.partition(".")
         right = hmac.compare_digest(signature.encode(), self._sign(until).encode())
-        return right and until.isdecimal() and int(until) > self._clock()
+        return right and until.isascii() and until.isdecimal() and int(until) > self._clock()
 
     async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = str((scope.get("client") or ("unknown",))[0])

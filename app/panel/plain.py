@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 
 import streamlit as st
 
-LONGEST = 4_000
-"""Characters of a text that are shown at once."""
+from ..plain_text import LONGEST, shortened, visible
+
+__all__ = ["LONGEST", "escaped", "shortened", "show_text", "text_html", "visible"]
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
 _LINK = re.compile(r"(?<=:/)(?=/)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
-
-
-def visible(text: str) -> str:
-    """A text with control characters and marks of direction made visible.
-
-    A terminal's escape codes, or a mark that turns the direction of what follows, would otherwise
-    change how the words around them are read.
-    """
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character in "\n\t":
-        return character
-    if ord(character) < 0x20:
-        return chr(0x2400 + ord(character))
-    if unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} and character != "\u200d":
-        return (
-            f"\N{LEFT-POINTING ANGLE BRACKET}U+{ord(character):04X}\N{RIGHT-POINTING ANGLE BRACKET}"
-        )
-    return character
-
-
-def shortened(text: str, most: int = LONGEST) -> str:
-    """The beginning of a text, with what was left out said."""
-    if len(text) <= most:
-        return text
-    return f"{text[:most]}\N{HORIZONTAL ELLIPSIS} ({len(text) - most:,} more characters)"
 
 
 def text_html(text: str, most: int = LONGEST) -> str:

@@ -34,7 +34,21 @@ def current_run() -> Path | None:
     return run_named(st.query_params.get(RUN_PARAMETER, ""))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, on_release=lambda reader: reader.close())
+def born(folder: Path) -> tuple[int, int]:
+    """Tells a run from another one that was made under its name after it was deleted."""
+    try:
+        # It is written once, when the run is made.
+        made = (folder / CONFIG_FILE).stat()
+    except OSError:
+        return (0, 0)
+    return (made.st_ino, made.st_mtime_ns)
+
+
 def reader(folder: Path) -> RunReader:
     """The files of a run, opened once for all pages."""
+    return _reader(folder, born(folder))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, on_release=lambda reader: reader.close())
+def _reader(folder: Path, born: tuple[int, int]) -> RunReader:  # noqa: ARG001 - part of the key
     return RunReader(folder)

@@ -39,11 +39,13 @@ def show() -> None:
     for path, (title, package) in PAGES.items():
         pages.append(st.Page(_entry(path, package), title=title, url_path=path))
     page = st.navigation(pages, position="top")
-    if page.url_path in ONE_RUN and not _pick_run() and page.url_path != "prompts":
-        home.no_runs()
-        return
     if page.url_path in ONE_RUN:
-        _last_word()
+        # What it says comes and goes; what the page shows keeps its place below.
+        with st.container():
+            if not _pick_run() and page.url_path != "prompts":
+                home.no_runs()
+                return
+            _last_word()
     page.run()
 
 

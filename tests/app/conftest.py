@@ -79,9 +79,10 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(*arguments: object) -> Any:
+    def run(*arguments: object, typed: str | None = None) -> Any:
         words = [str(argument) for argument in arguments]
-        return CliRunner(env=NO_TERMINAL).invoke(app, words, catch_exceptions=False)
+        runner = CliRunner(env=NO_TERMINAL)
+        return runner.invoke(app, words, input=typed, catch_exceptions=False)
 
     return run
 

@@ -29,7 +29,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -227,30 +227,51 @@ def figures(seconds: Sequence[float]) -> dict[str, float]:
     return {"n": len(seconds), "median_s": round(float(low), 3), "p95_s": round(float(high), 3)}
 
 
-def watch_live(browser: Any, panel: Panel, folder: Path) -> tuple[list[float], float, int]:
-    """Carry a run to its end with its page open: refreshes, seconds, exit code."""
-    began = time.perf_counter()
-    process = carry(folder)
+@dataclass(frozen=True)
+class Carried:
+    """How a run's process ended, by the clock and by the processor."""
+
+    seconds: float
+    cpu_s: float
+
+
+def ended(process: subprocess.Popen[bytes], folder: Path, began: float, wait: bool) -> Any:
+    """What a run's process took, once it has ended; ``None`` before."""
+    pid, status, used = os.wait4(process.pid, 0 if wait else os.WNOHANG)
+    if not pid:
+        return None
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError((folder / "process.log").read_text(encoding="utf-8"))
+    return Carried(time.perf_counter() - began, used.ru_utime + used.ru_stime)
+
+
+def watch_live(browser: Any, panel: Panel, folder: Path) -> tuple[list[float], Carried]:
+    """Carry a run to its end with its page open from before its start; its refreshes."""
     refreshes: list[float] = []
     with visit(browser, panel) as page:
         painted(page, f"/run?run={folder.name}")
-        while process.poll() is None:
+        page.wait_for_timeout(1000)
+        began = time.perf_counter()
+        process = carry(folder)
+        looked = began
+        while (carried := ended(process, folder, began, wait=False)) is None:
             # Playwright's own loop has to turn for the page to be served.
-            page.wait_for_timeout(500)
-            if len(found := spans(page)) > 200:
-                # A browser that is left open for long is not what is measured.
-                refreshes += found
+            page.wait_for_timeout(100)
+            if time.perf_counter() - looked > 20:
+                # A list that grows for long is not what is measured.
+                refreshes += spans(page)
                 page.evaluate("window.__spans.splice(1)")
-        seconds = time.perf_counter() - began
+                looked = time.perf_counter()
         refreshes += spans(page)
-    return refreshes, seconds, process.returncode
+    return refreshes, carried
 
 
-def alone(folder: Path) -> tuple[float, int]:
-    """Carry a run to its end without a panel: seconds, exit code."""
+def alone(folder: Path) -> Carried:
+    """Carry a run to its end without a panel."""
     began = time.perf_counter()
-    code = carry(folder).wait()
-    return time.perf_counter() - began, code
+    carried: Carried = ended(carry(folder), folder, began, wait=True)
+    return carried
 
 
 def slow_down(
@@ -265,15 +286,16 @@ def slow_down(
             folder = prepare(runs, "live", settings, data)
             if watched:
                 with served(runs) as panel:
-                    _, took[watched], code = watch_live(browser, panel, folder)
+                    _, took[watched] = watch_live(browser, panel, folder)
             else:
-                took[watched], code = alone(folder)
-            assert code == 0, (folder / "process.log").read_text(encoding="utf-8")
+                took[watched] = alone(folder)
         pairs.append((took[False], took[True]))
-        print(f"  {kind}: {took[False]:.1f} s alone, {took[True]:.1f} s watched", flush=True)
-    ratios = [watched / alone - 1 for alone, watched in pairs]
+        for watched, one in took.items():
+            how = "watched" if watched else "alone"
+            print(f"  {kind}, {how}: {one.seconds:.1f} s, {one.cpu_s:.1f} s of CPU", flush=True)
+    ratios = [watched.seconds / alone.seconds - 1 for alone, watched in pairs]
     return {
-        "pairs_s": [(round(a, 2), round(w, 2)) for a, w in pairs],
+        "pairs": [[asdict(alone), asdict(watched)] for alone, watched in pairs],
         "median": round(statistics.median(ratios), 4),
         "low": round(min(ratios), 4),
         "high": round(max(ratios), 4),
@@ -331,9 +353,8 @@ def main() -> None:
         memory = Memory(panel.process.pid)
         if not arguments.run:
             print(f"A real run of {arguments.items:,} texts, with its page open ...", flush=True)
-            refreshes, seconds, code = watch_live(browser, panel, folder)
-            assert code == 0, (folder / "process.log").read_text(encoding="utf-8")
-            out["run_s"], out["refresh"] = round(seconds), figures(refreshes)
+            refreshes, carried = watch_live(browser, panel, folder)
+            out["run_s"], out["refresh"] = round(carried.seconds), figures(refreshes)
             print(f"refreshes of the run page: {out['refresh']}  (goal: < 0.5 s)")
         out["rows"] = rows_of(folder)
         print("in the ledger:", ", ".join(f"{n:,} {name}" for name, n in out["rows"].items()))

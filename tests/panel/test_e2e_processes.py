@@ -72,6 +72,7 @@ def test_two_visitors_see_the_same_and_nothing_happens_twice(
         for page in (one, other):
             expect(run_state(page)).to_have_text("paused")
         assert [bool(d.acknowledged) for d in directives(long_run, "cap")] == [True]
+        one.get_by_test_id("stChatInputTextArea").fill("half a sen")
         # Both resume: one process has the run, and the other visitor is told so, or sees it run.
         for page in (one, other):
             settled(page)
@@ -80,6 +81,8 @@ def test_two_visitors_see_the_same_and_nothing_happens_twice(
             button.click(no_wait_after=True)
         for page in (one, other):
             expect(run_state(page)).to_have_text("running")
+        settled(one)
+        expect(one.get_by_test_id("stChatInputTextArea")).to_have_value("half a sen")
         say(one, "finish")
         confirm(one)
         for page in (one, other):
@@ -95,7 +98,7 @@ def test_a_killed_run_is_seen_as_interrupted_and_goes_on(
         under_way(page, 3)
         os.kill(holder(long_run), signal.SIGKILL)
         expect(run_state(page)).to_have_text("interrupted")
-        expect(page.get_by_text("Nothing is lost")).to_be_visible()
+        expect(page.get_by_text("Its process has ended without a word")).to_be_visible()
         page.reload()
         expect(run_state(page)).to_have_text("interrupted")
         with Ledger(long_run / "ledger.sqlite", create=False) as ledger:

@@ -1,4 +1,7 @@
-"""A run as it looks from outside: read-only, from its folder, while another process carries it."""
+"""A run as it looks from outside: from its folder, while another process carries it.
+
+Only `desk` writes: words of reviewers and orders, which the run takes up by itself.
+"""
 
 from .reader import RunReader
 from .status import RunStatus, run_status

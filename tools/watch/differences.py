@@ -10,6 +10,7 @@ from .reader import RunReader
 UNLABELLED = ""
 """Stands for no accepted label."""
 _BLOCK = 20_000
+_SAMPLE = 200
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class Differences:
     same: int
     pairs: dict[tuple[str, str], int]
     items: tuple[Difference, ...]
+
+    @property
+    def commonest(self) -> list[tuple[tuple[str, str], int]]:
+        """Pairs of different labels with the items of each, the commonest first."""
+        found = [(pair, n) for pair, n in self.pairs.items() if pair[0] != pair[1]]
+        return sorted(found, key=lambda entry: (-entry[1], entry[0]))
 
 
 LATEST = (
@@ -80,6 +87,17 @@ def differences(one: RunReader, other: RunReader) -> Differences:
                 items.append(Difference(item, label, source, their_label, their_source))
         after = until
     return Differences(shared, only_one, only_other, both, same, dict(pairs), tuple(items))
+
+
+def other_texts(one: RunReader, other: RunReader, found: Differences) -> tuple[int, int]:
+    """Whether items of the same id have the same text: ids may be line numbers of two files.
+
+    Returns:
+        Items of another text, and how many of the items that differ were looked at.
+    """
+    ids = [difference.item for difference in found.items[:_SAMPLE]]
+    mine, theirs = one.texts(ids), other.texts(ids)
+    return sum(mine.get(item) != theirs.get(item) for item in ids), len(ids)
 
 
 _NONE = (UNLABELLED, "")

@@ -13,6 +13,7 @@ from ..reviews import REVIEW
 from .decided import decided, many
 from .lines import Line, lines_of
 from .proposals import Suggestion, read_proposals
+from .queue import blind_items
 from .reader import RunReader
 
 PAGE = 50
@@ -116,6 +117,7 @@ _ORDERED = {
 
 def _orders(reader: RunReader, most: int) -> list[Message]:
     found = []
+    blind = blind_items(reader.folder)
     for seq, kind, payload, at, note in reader.rows(
         "SELECT d.seq, d.kind, d.payload, d.at, a.note FROM directives d LEFT JOIN "
         "acknowledgements a ON a.directive = d.seq ORDER BY d.seq DESC LIMIT ?",
@@ -131,7 +133,7 @@ def _orders(reader: RunReader, most: int) -> list[Message]:
                 at=at,
                 who=who,
                 kind=REVIEW if kind == REVIEW else "order",
-                title=(title := f"Order {seq}: {_order_words(kind, given)}"),
+                title=(title := f"Order {seq}: {_order_words(kind, given, blind)}"),
                 lines=(Line("not taken up yet" if note is None else f"taken up: {note}"),),
                 number=seq,
                 state="waiting" if note is None else "taken_up",
@@ -163,7 +165,7 @@ def _reviews_together(messages: list[Message]) -> list[Message]:
     return found
 
 
-def _order_words(kind: str, payload: Any) -> str:
+def _order_words(kind: str, payload: Any, blind: frozenset[str]) -> str:
     if kind in _ORDERED or not isinstance(payload, dict):
         return _ORDERED.get(kind, kind.replace("_", " "))
     if kind == "cap":
@@ -171,10 +173,15 @@ def _order_words(kind: str, payload: Any) -> str:
     if kind == "value":
         return f"a point of accuracy is worth {_usd(payload.get('point_usd'))}"
     if kind == "focus":
-        named = ", ".join(map(str, payload.get("labels") or []))
-        return f"search for {named} in {many(payload.get('rounds') or 0, 'batch', 'batches')}"
+        labels, rounds = payload.get("labels"), payload.get("rounds")
+        if not isinstance(labels, list) or not isinstance(rounds, int):
+            return kind  # anybody may have written it; the run's refusal says more
+        named = ", ".join(map(str, labels))
+        return f"search for {named} in {many(rounds, 'batch', 'batches')}"
     if kind in {"accept_proposal", "dismiss_proposal"}:
         return f"{kind.partition('_')[0]} proposal {payload.get('number')}"
+    if kind == "review" and str(payload.get("item_id")) in blind:
+        return f"a word on {payload['item_id']}, which an audit still asks others about"
     if kind == "review":
         said = {"label": payload.get("label"), "no_label": "no label fits"}
         verdict = said.get(str(payload.get("verdict")), payload.get("verdict"))

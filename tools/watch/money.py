@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -85,7 +86,7 @@ def money(reader: RunReader, now: datetime | None = None) -> Money:
         "SELECT spent, reserved, uncertain, requests FROM journal ORDER BY seq DESC LIMIT 1"
     )
     spent, reserved, uncertain, requests = balance[0] if balance else (0, 0, 0, 0)
-    cap, pending = _cap(reader)
+    cap, pending = cap_in_force(reader)
     pace, requests_a_minute = _pace(reader, now or datetime.now(UTC))
     batch = _next_batch(reader)
     left = None if cap is None else max(0, cap - spent - reserved - uncertain)
@@ -139,17 +140,30 @@ class Spending:
         return sorted(found, key=lambda s: (-s.cost, s.agent, s.annotator or "", s.purpose))
 
 
-def _cap(reader: RunReader) -> tuple[int | None, bool]:
-    """(the cap ordered last, or as configured; whether the run has yet to take it)."""
-    orders = reader.rows(
+def cap_in_force(reader: RunReader) -> tuple[int | None, bool]:
+    """The money cap in nanodollars, ordered or configured, and whether the run has yet to take it.
+
+    Raises:
+        LedgerError: The ledger can not be read.
+    """
+    for payload, waits in reader.rows(
         "SELECT d.payload, a.directive IS NULL FROM directives d "
         "LEFT JOIN acknowledgements a ON a.directive = d.seq "
-        "WHERE d.kind = 'cap' ORDER BY d.seq DESC LIMIT 1"
-    )
-    if orders:
-        return to_nano(json.loads(orders[0][0])["usd"]), bool(orders[0][1])
+        "WHERE d.kind = 'cap' ORDER BY d.seq DESC"
+    ):
+        if (usd := ordered_usd(payload, "usd")) is not None:
+            return to_nano(usd), bool(waits)
     configured = (reader.config.get("budget") or {}).get("usd")
     return (None if configured is None else to_nano(configured)), False
+
+
+def ordered_usd(payload: str, field: str) -> float | None:
+    """An amount in the payload of an order; ``None`` for one that the run refuses as no amount."""
+    given = json.loads(payload)
+    usd = given.get(field) if isinstance(given, dict) else None
+    if isinstance(usd, bool) or not isinstance(usd, int | float):
+        return None
+    return float(usd) if math.isfinite(usd) and usd >= 0 else None
 
 
 def _pace(reader: RunReader, now: datetime) -> tuple[int | None, float | None]:

@@ -58,6 +58,7 @@ class Suggestion:
 def read_proposals(reader: RunReader) -> list[Suggestion]:
     """All proposals of a run, in order of their numbers."""
     answers: dict[int, tuple[State, str]] = {}
+    said: set[int] = set()
     for decision, what in reader.rows(
         "SELECT json_extract(decision, '$.number'), '' FROM decisions WHERE kind = 'accepted'"
     ):
@@ -67,10 +68,12 @@ def read_proposals(reader: RunReader) -> list[Suggestion]:
         "LEFT JOIN acknowledgements a ON a.directive = d.seq "
         "WHERE d.kind IN ('accept_proposal', 'dismiss_proposal') ORDER BY d.seq"
     ):
-        if kind == "accept_proposal":
-            answers[number] = ("accepted", note or "")
-        elif number not in answers:
-            answers[number] = ("dismissed", "")
+        # A person's first word counts; of those on what the policy accepted, an acceptance.
+        if number in said or (kind == "dismiss_proposal" and number in answers):
+            continue
+        said.add(number)
+        accepted = kind == "accept_proposal"
+        answers[number] = ("accepted", note or "") if accepted else ("dismissed", "")
     for number, what in reader.rows(
         "SELECT json_extract(decision, '$.number'), json_extract(decision, '$.what') "
         "FROM decisions WHERE kind = 'applied' ORDER BY seq"

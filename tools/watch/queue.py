@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,26 @@ def queue(
         last = log.answer(question.item_id, reviewer)
         (found.skipped if last and last.verdict == "skip" else found.todo).append(question)
     return found
+
+
+def blind_items(folder: Path) -> frozenset[str]:
+    """Items of open audit questions: whoever answers must not have seen what others said.
+
+    Args:
+        folder: The run's folder.
+    """
+    path = folder / QUESTIONS_FILE
+    try:
+        stat = path.stat()
+        return _blind(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    except FileNotFoundError:
+        return frozenset()
+
+
+# It is asked for with every answer of the chat, and the texts in the file may be long.
+@lru_cache(maxsize=16)
+def _blind(path: Path, _: tuple[int, int, int]) -> frozenset[str]:
+    return frozenset(one.item_id for one in _questions(path.read_bytes()) if one.blind)
 
 
 def second_opinion(reader: RunReader) -> float:

@@ -78,9 +78,7 @@ class RunReader:
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]
             marks = ",".join("?" * len(page))
-            found.update(
-                self.items(f"SELECT id, text FROM items WHERE id IN ({marks})", *page)
-            )
+            found.update(self.items(f"SELECT id, text FROM items WHERE id IN ({marks})", *page))
         return found
 
     def vectors(self, start: int, stop: int) -> NDArray[np.float32]:

@@ -34,7 +34,7 @@ class ReviewLog:
         reader: The run.
 
     Attributes:
-        standing: What the reviews of each item come to, by item id.
+        standing: What the reviews of each item come to, by item id; never changed in place.
     """
 
     def __init__(self, reader: RunReader) -> None:
@@ -66,13 +66,14 @@ class ReviewLog:
                 if isinstance(review, Review):
                     self._add(review, at)
                     touched.add(review.item_id)
-            for item in touched:
-                found = standing(self._by_item[item])
-                # An item whose last word was taken back stands as if nobody had spoken.
-                if item in found:
-                    self.standing[item] = found[item]
-                else:
-                    self.standing.pop(item, None)
+            if touched:
+                # Another one: a page that goes through the one before has it whole.
+                stands = dict(self.standing)
+                for item in touched:
+                    # An item whose last word was taken back stands as if nobody had spoken.
+                    stands.pop(item, None)
+                    stands |= standing(self._by_item[item])
+                self.standing = stands
             self._read_notes()
 
     def words(self, item_id: str, reviewer: str) -> list[Review]:

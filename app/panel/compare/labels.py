@@ -9,16 +9,23 @@ from pathlib import Path
 import streamlit as st
 
 from ....tools.watch import RunReader
-from ....tools.watch.differences import UNLABELLED, Difference, Differences, differences
+from ....tools.watch.differences import (
+    UNLABELLED,
+    Difference,
+    Differences,
+    differences,
+    other_texts,
+)
 from .. import formats
 from ..plain import text_html, visible
+from ..review.desk import desk
+from ..review.who import reviewer
 from ..run_page import facts
-from ..session import reader
+from ..session import born, reader
 
 _PAGE = 10
 _SHOWN = 1_500
 """Characters of a text in the list."""
-_SAMPLE = 200
 _ALL = ("", "")
 
 
@@ -51,12 +58,24 @@ def show_labels(folders: Sequence[Path]) -> None:
         st.success("Every text that both runs have is labelled the same.")
         return
     _warn_of_other_texts(reader(one), reader(other), found)
-    pairs = sorted(
-        ((pair, n) for pair, n in found.pairs.items() if pair[0] != pair[1]),
-        key=lambda entry: (-entry[1], entry[0]),
-    )
+    pairs = found.commonest
     _table(pairs, one.name, other.name)
-    _items(found.items, pairs, reader(one), reader(other))
+    hidden = _hidden(one) | _hidden(other)
+    told = [difference for difference in found.items if difference.item not in hidden]
+    if len(told) < differ:
+        st.caption(
+            f"Not listed are {formats.number(differ - len(told))} of them that an audit asks you "
+            "about, until you have answered on the review page."
+        )
+    if told:
+        _items(told, pairs, reader(one), reader(other))
+
+
+def _hidden(folder: Path) -> set[str]:
+    """Items of which nothing may be told to this reader: an audit of the run asks about them."""
+    at = desk(folder)
+    at.log.refresh()
+    return at.hidden(reviewer())
 
 
 def _two(folders: Sequence[Path]) -> tuple[Path, Path]:
@@ -69,25 +88,27 @@ def _two(folders: Sequence[Path]) -> tuple[Path, Path]:
     return names[one], names[other]
 
 
-def _mark(run: RunReader) -> int:
+def _mark(run: RunReader) -> tuple[int, ...]:
     """Changes whenever a label may have changed."""
     rows = run.rows("SELECT max(seq) FROM consensus")
-    return int(rows[0][0] or 0) if rows else 0
+    return (*born(run.folder), int(rows[0][0] or 0) if rows else 0)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _differences(one: Path, mark: int, other: Path, other_mark: int) -> Differences:  # noqa: ARG001
+def _differences(
+    one: Path,
+    mark: tuple[int, ...],  # noqa: ARG001 - part of the key
+    other: Path,
+    other_mark: tuple[int, ...],  # noqa: ARG001 - part of the key
+) -> Differences:
     return differences(reader(one), reader(other))
 
 
 def _warn_of_other_texts(one: RunReader, other: RunReader, found: Differences) -> None:
-    """Ids may be line numbers: two files then share ids, and no text."""
-    ids = [difference.item for difference in found.items[:_SAMPLE]]
-    mine, theirs = one.texts(ids), other.texts(ids)
-    changed = sum(mine.get(item) != theirs.get(item) for item in ids)
+    changed, looked_at = other_texts(one, other, found)
     if changed:
         st.warning(
-            f"Of {formats.number(len(ids))} texts looked at, {formats.number(changed)} have the "
+            f"Of {formats.number(looked_at)} texts looked at, {formats.number(changed)} have the "
             "same id and another text: the runs may be over different data."
         )
 

@@ -8,17 +8,16 @@ from typing import Any
 
 import streamlit as st
 
-from ....tools.report import STOPS
-from ....tools.watch import run_status
 from ....tools.watch.curve import Round, proposed_at
+from ....tools.watch.measures import Measures, measures
 from .. import formats
 from ..plain import visible
 from ..run_page import charts, facts
 from ..run_page.head import STATES
 from ..run_page.learning import SHARES, at, x_axis, x_of
-from ..run_page.quality import accuracies
 from ..run_page.watched import watched
 
+_DASH = "\N{EN DASH}"
 _AUDIT, _AGREES, _F1 = "right on audits", "agrees with the labels", "macro-F1"
 
 
@@ -42,43 +41,31 @@ def distinct(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def _measures(folder: Path) -> dict[str, str]:
-    live, status = watched(folder), run_status(folder)
-    balance, rounds, money = live.balance(), live.rounds(), live.money()
-    labels, student = accuracies(folder, status, rounds)
-    last = rounds[-1] if rounds else None
-    seconds = _seconds(folder)
-    share = balance.labelled / balance.texts if balance.texts else None
+    found = measures(watched(folder))
+    labelled = f"{formats.number(found.labelled)} ({formats.percent(found.completion)})"
     return {
-        "state": STATES[status.state][0],
-        "replay of": visible(Path(live.reader.config.get("replay_of") or "").name) or "no",
-        "texts": formats.number(balance.texts),
-        "labelled": f"{formats.number(balance.labelled)} ({formats.percent(share)})",
-        "set apart": formats.number(balance.set_apart),
-        "labels right": ", ".join(facts.accuracy(labels)),
-        "student right": ", ".join(facts.accuracy(student)),
-        "macro-F1": "\N{EN DASH}" if last is None else f"{last.macro_f1:.2f}",
-        "spent": formats.money(money.spent),
-        "cap": "none" if money.cap is None else formats.money(money.cap),
-        "requests": formats.number(money.requests),
-        "rounds": formats.number(len(rounds)),
-        "time": "\N{EN DASH}" if seconds is None else formats.duration(seconds),
-        "why it stopped": _why(rounds),
+        "state": STATES[found.state][0],
+        "replay of": visible(found.replay_of) or "no",
+        "texts": formats.number(found.texts),
+        "labelled": labelled,
+        "set apart": formats.number(found.set_apart),
+        "labels right": ", ".join(facts.accuracy(found.labels)),
+        "student right": ", ".join(facts.accuracy(found.student)),
+        "macro-F1": _DASH if found.macro_f1 is None else f"{found.macro_f1:.2f}",
+        "spent": formats.money(found.spent),
+        "cap": "none" if found.cap is None else formats.money(found.cap),
+        "requests": formats.number(found.requests),
+        "rounds": formats.number(found.rounds),
+        "time": _DASH if found.seconds is None else formats.duration(found.seconds),
+        "why it stopped": _why(found),
     }
 
 
-def _why(rounds: tuple[Round, ...]) -> str:
-    found = proposed_at(rounds)
-    check = found.check if found else None
-    if found is None or check is None or check.stop is None:
+def _why(found: Measures) -> str:
+    if found.stop is None:
         return "it has not stopped by itself"
-    reason, detail = check.stop
-    return f"after round {found.round}: {STOPS.get(reason, visible(detail))}"
-
-
-def _seconds(folder: Path) -> float | None:
-    from ....tools.watch.stage import finished_seconds
-
-    return finished_seconds(watched(folder).reader)
+    number, why = found.stop
+    return f"after round {number}: {visible(why)}"
 
 
 def show_curves(folders: Sequence[Path]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ....tools.reviews import Review, Verdict
+from ....tools.watch.desk import Desk, give, take_back
 from ..plain import escaped, visible
-from ..review.desk import Desk, give, take_back
 from ..review.who import ask_name
 from ..review.words import spoken
 

@@ -9,12 +9,12 @@ import streamlit as st
 
 from ....tools.watch import item as records
 from ....tools.watch import run_status
+from ....tools.watch.desk import Desk
 from ....tools.watch.items import rows
 from ....tools.watch.review_log import Said
 from .. import formats
 from ..links import open_page
 from ..plain import LONGEST, escaped, show_text
-from ..review.desk import Desk
 from ..review.words import spoken
 from .correct import correct
 from .prompt import show_prompt

@@ -8,10 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from ....tools.watch.desk import Desk
 from ....tools.watch.items import PAGE, ItemRow, Search, find, rows
 from .. import formats
 from ..plain import escaped, shortened, visible
-from ..review.desk import Desk, desk
+from ..review.desk import desk
 from ..review.who import reviewer
 from ..session import current_run
 from .asked import PAGE_KEY, asked

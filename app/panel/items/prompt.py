@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ....tools.errors import LabelwrightError
+from ....tools.watch.desk import Desk
 from ....tools.watch.item import VoteLine
 from ..plain import escaped, show_text
-from ..review.desk import Desk
 
 _LONGEST = 60_000
 

@@ -31,12 +31,15 @@ class SentAgain:
     same: bool
 
 
-def sent_again(reader: RunReader, vote: VoteLine) -> SentAgain:
+def sent_again(
+    reader: RunReader, vote: VoteLine, prompts: PromptLibrary | None = None
+) -> SentAgain:
     """Render the request that brought a vote.
 
     Args:
         reader: The run.
         vote: Of a chat annotator.
+        prompts: Templates to render it with; those that the run is pinned to without.
 
     Raises:
         PromptError: A pinned template is missing or malformed.
@@ -45,7 +48,8 @@ def sent_again(reader: RunReader, vote: VoteLine) -> SentAgain:
     settings = next(one for one in reader.config["annotators"] if one["name"] == vote.annotator)
     config = ChatAnnotatorConfig.model_validate(settings)
     task = TaskConfig.model_validate(reader.config["task"])
-    wording = Wording(config, task, PromptLibrary([reader.folder / PROMPTS_FOLDER]))
+    pinned = PromptLibrary([reader.folder / PROMPTS_FOLDER]) if prompts is None else prompts
+    wording = Wording(config, task, pinned)
     together = asked_together(reader, vote.call_id)
     texts = reader.texts([item for item, _ in together])
     questions = [Question(item, texts.get(item, ""), attempt) for item, attempt in together]

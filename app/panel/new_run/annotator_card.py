@@ -175,11 +175,15 @@ def _votes(form: Form, annotator: dict[str, Any], key: Any) -> None:
         type=["csv", "jsonl"],
         key=key("votes"),
     )
-    if given is not None:
+    kept = key("votes_kept")
+    # It comes with each rerun of the page, and may be large.
+    if given is not None and st.session_state.get(kept) != given.file_id:
         try:
             annotator["path"] = str(form.draft.keep(f"votes-{given.name}", given).resolve())
         except DataError as error:
             show_text(str(error))
+        else:
+            st.session_state[kept] = given.file_id
     if annotator.get("path"):
         st.caption(f"Votes: {escaped(Path(str(annotator['path'])).name)}")
     column = st.text_input(

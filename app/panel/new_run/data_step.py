@@ -60,6 +60,8 @@ def show(form: Form) -> None:
         st.error("The file can not be read as the columns are set now:")
         show_text(str(error))
         return
+    if found.cut:
+        st.warning("The file is so large that only its beginning was gone through here.")
     with st.container(horizontal=True):
         for name, count in (
             ("Rows", found.rows + found.rejected),

@@ -22,6 +22,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _TASK = re.compile(r"(?P<run>[^/]+)/(?P<file>(?:guideline-)?\d{3,}-task\.yaml)")
 _LARGEST_YAML = 2_000_000
+_MOST_NODES = 500_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -64,8 +65,14 @@ class Draft:
             )
         stem = _UNSAFE.sub("_", Path(name).stem).strip("_")[:60] or "data"
         path = self.folder / f"{stem}{suffix}"
-        with path.open("wb") as file:
-            shutil.copyfileobj(content, file)
+        # Whole at once: a run that was started from here may be reading the one before.
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            with partial.open("wb") as file:
+                shutil.copyfileobj(content, file)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
         return path
 
 
@@ -204,6 +211,7 @@ def read(text: str) -> dict[str, Any]:
         raise ConfigError(f"This is not readable as YAML: {error}") from None
     if not isinstance(found, dict):
         raise ConfigError("Expected sections such as 'task:' and 'data:'.")
+    _spell_out(found)
     return found
 
 
@@ -216,6 +224,24 @@ def written(config: dict[str, Any]) -> str:
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, _: Any) -> bool:
         return True
+
+
+def _spell_out(found: Any) -> None:
+    """See that a configuration can be written without aliases.
+
+    Raises:
+        ConfigError: With every alias spelt out it would be too large, or has no end.
+    """
+    left, waiting = _MOST_NODES, [found]
+    while waiting:
+        node = waiting.pop()
+        left -= 1
+        if left < 0:
+            raise ConfigError("The configuration repeats too much by its aliases (&name, *name).")
+        if isinstance(node, dict):
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -18,6 +18,8 @@ _REASONS = 5
 _LONGEST_CELL = 300
 _MOST_GOLD = 500
 _EMPTY = "the text is empty"
+_MOST_CHARACTERS = 400_000_000
+"""Characters of texts that are read: a small file can unpack to more than there is time for."""
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Sample:
         first: The first rows, for a table.
         texts: The texts that the template makes of them.
         gold: Rows by value of the gold column, the most frequent first.
+        cut: Whether the file is larger than what was gone through.
     """
 
     columns: list[str] = field(default_factory=list)
@@ -45,6 +48,7 @@ class Sample:
     first: list[dict[str, Any]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     gold: dict[str, int] = field(default_factory=dict)
+    cut: bool = False
 
 
 def sample(config: dict[str, Any]) -> Sample:
@@ -85,7 +89,11 @@ def _sample(
     columns: dict[str, None] = {}
     seen: set[int] = set()
     labels: Counter[str] = Counter()
+    characters = 0
     for row in read_rows(data, task):
+        if characters > _MOST_CHARACTERS:
+            found.cut = True
+            break
         if isinstance(row, Rejected):
             found.rejected += 1
             found.empty += row.reason == _EMPTY
@@ -93,6 +101,7 @@ def _sample(
                 found.reasons.append(f"Line {row.line}: {row.reason}.")
             continue
         found.rows += 1
+        characters += len(row.text)
         if len(columns) < _MOST_GOLD:
             columns.update(dict.fromkeys(row.fields))
         if (digest := hash(row.text)) in seen:

@@ -117,7 +117,9 @@ def _start(form: Form, text: str, quoted: bool) -> None:
     if pressed:
         started = form.draft.folder / "started"
         started.mkdir(exist_ok=True)
-        file = started / f"{_slug(name)}.yaml"
+        # What another tab is just starting under a like name must not be written over.
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        file = started / f"{_slug(name)}-{digest}.yaml"
         file.write_text(text, encoding="utf-8")
         processes.start_run(file, name)
         open_page("", **{STARTED: name})

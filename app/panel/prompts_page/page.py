@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 import streamlit as st
@@ -12,7 +11,7 @@ from ....tools.prompts import Message, Prompt, PromptLibrary, packaged_prompts
 from .. import formats
 from ..plain import escaped, show_text
 from ..session import current_run, reader
-from .rendering import TOGETHER, library, on_item, reads_pool
+from .rendering import TOGETHER, difference, library, on_item, reads_pool
 
 PROMPT = "prompt"
 """Parameter of the address: the template that is shown."""
@@ -77,19 +76,7 @@ def _about(prompt: Prompt, run: Path | None) -> None:
         return
     st.info("It differs from the template that comes with the program.")
     with st.expander("What differs"):
-        st.code(_difference(packaged, prompt), language="diff", wrap_lines=True)
-
-
-def _difference(packaged: Prompt, prompt: Prompt) -> str:
-    parts = {prompt.name: (packaged.source, prompt.source)}
-    for name in sorted({*packaged.includes, *prompt.includes}):
-        parts[name] = (packaged.includes.get(name, ""), prompt.includes.get(name, ""))
-    lines: list[str] = []
-    for name, (before, after) in parts.items():
-        lines += difflib.unified_diff(
-            before.splitlines(), after.splitlines(), f"packaged {name}", f"run {name}", lineterm=""
-        )
-    return "\n".join(lines)[:_LONGEST]
+        st.code(difference(packaged, prompt)[:_LONGEST], language="diff", wrap_lines=True)
 
 
 def _rendered(prompt: Prompt, run: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,19 @@ def library(run: Path | None) -> PromptLibrary:
     # As the run itself does it: what an earlier version did not pin comes from the package.
     folders = [pinned, packaged_prompts()] if pinned and pinned.is_dir() else [packaged_prompts()]
     return PromptLibrary(folders)
+
+
+def difference(packaged: Prompt, prompt: Prompt) -> str:
+    """What a template and its includes have changed of the packaged ones, as a unified diff."""
+    parts = {prompt.name: (packaged.source, prompt.source)}
+    for name in sorted({*packaged.includes, *prompt.includes}):
+        parts[name] = (packaged.includes.get(name, ""), prompt.includes.get(name, ""))
+    lines: list[str] = []
+    for name, (before, after) in parts.items():
+        lines += difflib.unified_diff(
+            before.splitlines(), after.splitlines(), f"packaged {name}", f"here {name}", lineterm=""
+        )
+    return "\n".join(lines)
 
 
 def reads_pool(prompt: Prompt) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from ....tools.errors import LabelwrightError
+from ....tools.watch.desk import Desk, order
 from ....tools.watch.queue import Queue
 from ..formats import number
 from ..plain import escaped
 from ..processes import resume_run
-from .desk import Desk, order
 
 _SURE = "review_hand_in_sure"
 
@@ -27,9 +27,12 @@ def go_on(at: Desk, state: str, stands: Queue | None) -> None:
     if stands is not None:
         _hand_in(at, stands)
     elif waiting := len(at.log.pending()):
-        st.caption(
-            f"Reviews of {number(waiting)} items wait to be taken up. Nothing is bought for them."
-        )
+        wait = f"Reviews of {number(waiting)} items wait to be taken up"
+        if state != "finished":
+            # To resume it would be to go on with all of it, and to spend.
+            st.caption(f"{wait}, and are when the run goes on.")
+            return
+        st.caption(f"{wait}. Nothing is bought for them.")
         st.button("Take them up now", key="review_resume", on_click=_resume, args=(at,))
 
 

@@ -7,6 +7,9 @@ NO_LABEL, SKIP, UNDO, FLAG, EXAMPLE, VOTES = "0", "s", "u", "f", "e", "v"
 _LETTERS = "abdghijklmnopqtwxyz"
 LABELS = "123456789" + _LETTERS
 """Keys of labels, in the order of the label set."""
+QUIET_S = 0.6
+"""Seconds an item is there before an answer to it is taken: a key that is held down comes again
+within them, and would answer items that nobody has read."""
 
 
 def matching(labels: list[str], wanted: str) -> list[str]:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ....tools.reviews import Review, Verdict
-from ....tools.watch import item as records
+from ....tools.watch.desk import HELD, Desk, Heard, give, take_back
 from ....tools.watch.queue import Question
 from .. import formats
 from ..items.tables import show_table
 from ..plain import LONGEST, escaped, show_text
 from . import keys
-from .desk import Desk, give, take_back
+from .keys import QUIET_S
 from .words import spoken
 
 _LARGE = 20
@@ -29,9 +29,6 @@ _NOW = "review_now"
 _EXAMPLE = "review_example_on"
 _SHOWN = "review_votes_of"
 _SINCE = "review_since"
-QUIET_S = 0.6
-"""Seconds an item is there before an answer to it is taken: a key that is held down comes again
-within them, and would answer items that nobody has read."""
 
 
 def chosen(desk: Desk, reviewer: str, todo: Sequence[str]) -> str | None:
@@ -178,23 +175,16 @@ def _actions(desk: Desk, reviewer: str, question: Question, token: str, *, shown
 
 
 def _votes(desk: Desk, item_id: str, reviewer: str) -> None:
-    found = records.votes(desk.reader, item_id)
-    lines = [
-        (vote.annotator, vote.label or f"({vote.invalid})", vote.reason or "")
-        for vote in found
-        if not vote.check
-    ]
-    for held in records.held(desk.reader, item_id)[-1:]:
-        sure = formats.percent(held.p_correct)
-        lines.append((f"held to be true ({sure})", held.label or "no label", held.reason))
-    stands = desk.log.standing.get(item_id)
-    for name, label in (stands.said if stands else {}).items():
-        if name != reviewer:
-            lines.append((f"reviewer {name}", label or "no label fits", ""))
+    lines = [(_who(heard), heard.label, heard.why) for heard in desk.heard(item_id, reviewer)]
     if lines:
         show_table(("Who", "Label", "Why"), lines)
     else:
         st.caption("Nobody has voted on this item.")
+
+
+def _who(heard: Heard) -> str:
+    sure = f" ({formats.percent(heard.p_correct)})" if heard.who == HELD else ""
+    return heard.who + sure
 
 
 def _held_down(item_id: str) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from ....tools.reviews import agreement
+from ....tools.watch.desk import Desk
 from ....tools.watch.queue import queue, second_opinion
 from ..formats import number, percent
 from ..items.tables import show_table
 from ..links import open_page
 from ..plain import escaped
-from .desk import Desk
 
 _MOST = 50
 

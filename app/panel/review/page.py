@@ -7,19 +7,18 @@ from pathlib import Path
 import streamlit as st
 
 from ....tools.watch import RunStatus, run_status
-from ....tools.watch.items import doubtful
-from ....tools.watch.queue import Question, Queue, people, queue, second_opinion
+from ....tools.watch.desk import Desk
+from ....tools.watch.queue import Queue, people
 from ..formats import number
 from ..items.tables import show_table
 from ..plain import escaped, show_text
 from ..session import current_run
-from .desk import Desk, desk
+from .desk import desk
 from .going_on import go_on
 from .labelling import ask, chosen, history
 from .others import reviewers
 from .who import ask_name
 
-_DOUBTFUL = 200
 _POLL_S = 2.0
 _VIEWS = ("Questions", "Doubtful labels", "Reviewers")
 _AGAIN = "review_again"
@@ -63,11 +62,10 @@ def page() -> None:
 @st.fragment
 def _questions(at: Desk, name: str, state: str) -> None:
     """What the run has asked; runs anew by itself after each key."""
-    at.log.refresh()
-    asked = at.questions.questions() if state != "running" else []
-    stands = queue(asked, at.log, name, second_opinion=second_opinion(at.reader))
+    stands = at.queue(name, state)
+    asked = stands.asked.total()
     if asked:
-        _progress(stands, len(asked))
+        _progress(stands, asked)
     todo = {question.item_id: question for question in stands.todo}
     if not todo and st.session_state.get(_AGAIN):
         todo = {question.item_id: question for question in stands.skipped}
@@ -85,20 +83,16 @@ def _questions(at: Desk, name: str, state: str) -> None:
 @st.fragment
 def _doubts(at: Desk, name: str) -> None:
     """Labels of the run that a person should look at."""
-    at.log.refresh()
     with st.spinner("Reading the items of the run ..."):
-        at.table.refresh()
-    ids = doubtful(at.table, at.log, name, _DOUBTFUL)
+        ids = at.doubtful(name)
     st.caption(
         f"The {number(len(ids))} labels that most deserve a look: what somebody flagged, then "
         "those of no person, the least sure first. Votes are hidden until you ask for them. A "
         "correction takes effect at the run's next safe point."
     )
-    hidden = at.hidden(name)
-    item = chosen(at, name, [item for item in ids if item not in hidden])
+    item = chosen(at, name, ids)
     if item is not None:
-        text = at.reader.texts([item]).get(item, "")
-        ask(at, name, Question(item, text, tuple(at.reader.labels), purpose="doubtful label"))
+        ask(at, name, at.doubt(item))
     else:
         st.success("No doubtful label is left for you.")
     history(at, name)

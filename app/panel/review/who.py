@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-LONGEST_NAME = 40
+from ...plain_text import LONGEST_NAME, as_name
+
+__all__ = ["LONGEST_NAME", "as_name", "ask_name", "reviewer"]
+
 PARAMETER = "reviewer"
 _KEPT = "reviewer_name"
 _FIELD = "review_name_field"
@@ -32,12 +35,6 @@ def ask_name() -> str:
         width=260,
     )
     return reviewer()
-
-
-def as_name(text: str) -> str:
-    """A name as it is kept: on one line, without marks that can not be seen, of limited length."""
-    visible = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(visible.split())[:LONGEST_NAME].strip()
 
 
 def _named() -> None:

@@ -15,7 +15,7 @@ from ....tools.watch import RunReader, RunStatus
 from ....tools.watch.reader import CONFIG_FILE
 from .. import formats, processes
 from ..plain import show_text
-from ..session import runs_root
+from ..session import born, runs_root
 
 _FORMATS = {"csv": ("CSV", "text/csv"), "jsonl": ("JSON Lines", "application/x-ndjson")}
 
@@ -107,7 +107,8 @@ def export_path(folder: Path, reader: RunReader, suffix: str) -> Path:
     """Where the labels of this moment are written; another file when there are others."""
     rows = reader.rows("SELECT max(seq) FROM consensus")
     seq = rows[0][0] if rows and rows[0][0] else 0
-    return runs_root() / ".panel" / "exports" / folder.name / f"labels-{seq}.{suffix}"
+    name = f"labels-{born(folder)[1]}-{seq}.{suffix}"
+    return runs_root() / ".panel" / "exports" / folder.name / name
 
 
 def _export(key: str, folder: Path, path: Path, suffix: str) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import streamlit as st
 
 from ....tools.watch.live import Live
-from ....tools.watch.pool_map import MOST, TEXT, PoolMap, Standing
+from ....tools.watch.pool_map import MOST, NOTHING, TEXT, PoolMap, Standing
 from .. import formats
 from ..plain import visible
+from ..review.desk import desk
+from ..review.who import reviewer
 from . import charts, facts
 
 _LABEL, _DOUBT, _ORIGIN = "label", "uncertainty", "origin"
@@ -27,6 +29,10 @@ def show_map(live: Live) -> None:
         st.info("The map comes when the first texts have been read.")
         return
     chart, standing = found
+    hidden = _hidden(live)
+    standing = [
+        NOTHING if item in hidden else one for item, one in zip(chart.ids, standing, strict=True)
+    ]
     colour = st.segmented_control(
         "Colour", [_LABEL, _DOUBT, _ORIGIN], default=_LABEL, required=True, key="run_colour"
     )
@@ -48,6 +54,13 @@ def show_map(live: Live) -> None:
         f"Map of the pool by {colour}.",
         height=430,
     )
+
+
+def _hidden(live: Live) -> set[str]:
+    """Items of which nothing may be told to this reader: an audit asks about them."""
+    at = desk(live.reader.folder)
+    at.log.refresh()
+    return at.hidden(reviewer())
 
 
 def _colours(

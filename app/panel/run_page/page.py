@@ -43,12 +43,14 @@ def page() -> None:
         return
     facts.rules()
     live, status = watched(folder), run_status(folder)
-    show_head(folder, live, status)
-    running = status.state == "running"
-    if not running:
-        shown = (status, _process(folder))
-        every = _NOW_S if shown[1] == "running" else _IDLE_S
-        st.fragment(_look, run_every=every)(folder, shown)
+    # Whatever it shows, what follows keeps its place, and the chat's field what is typed in it.
+    with st.container():
+        show_head(folder, live, status)
+        running = status.state == "running"
+        if not running:
+            shown = (status, _process(folder))
+            every = _NOW_S if shown[1] == "running" else _IDLE_S
+            st.fragment(_look, run_every=every)(folder, shown)
     if status.state == "not_started" and not live.money().requests:
         return
     # Streamlit tells a fragment by its code and its place, so both kinds have the same.

@@ -7,10 +7,14 @@ from pathlib import Path
 import streamlit as st
 
 from ....tools.watch.live import Live
-from ..session import reader
+from ..session import born, reader
+
+
+def watched(folder: Path) -> Live:
+    """The figures of a run."""
+    return _watched(folder, born(folder))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def watched(folder: Path) -> Live:
-    """The figures of a run."""
+def _watched(folder: Path, born: tuple[int, int]) -> Live:  # noqa: ARG001 - part of the key
     return Live(reader(folder))

@@ -30,9 +30,11 @@ _EARLIER = 6
 class _Office:
     ledger: Ledger
     prompts: PromptLibrary
+    reader: RunReader
 
     def stopping(self) -> bool:
-        """Nobody stops an answer; it is bounded in steps and money."""
+        """Nobody stops an answer, but the cap may be another one before each of its calls."""
+        self.ledger.caps = replace(self.ledger.caps, money=cap_of(self.reader))
         return False
 
 
@@ -116,7 +118,9 @@ def _ask(folder: Path, config: RunConfig, reader: RunReader, ledger: Ledger, mes
             # Only the one who holds the lock has calls of this agent open.
             ledger.recover(operator=True)
             return ask(
-                _Office(ledger, PromptLibrary([folder / PROMPT_FOLDER, packaged_prompts()])),
+                _Office(
+                    ledger, PromptLibrary([folder / PROMPT_FOLDER, packaged_prompts()]), reader
+                ),
                 model,
                 config.task,
                 reader,

@@ -124,6 +124,7 @@ def take_up(ctx: RunContext, state: RunState) -> list[str]:
     """
     items: list[str] = []
     gone: set[str] = set()
+    _turn_away(ctx.ledger)
     for entry in awaiting(ctx.ledger, state["step"]):
         proposal = entry.proposal
         if proposal.kind == "relabel_items":
@@ -139,6 +140,17 @@ def take_up(ctx: RunContext, state: RunState) -> list[str]:
             _decide(ctx, state, entry, "membership", {"members": members})
             _applied(ctx, state, entry, f"{proposal.target} is asked no more")
     return list(dict.fromkeys(items))
+
+
+def _turn_away(ledger: Ledger) -> None:
+    """Answer orders to accept what was dismissed before, or was never proposed."""
+    entries = listed(ledger)
+    for order in ledger.log.directives(ACCEPT, pending=True):
+        number = order.payload.get("number") if isinstance(order.payload, dict) else None
+        if not isinstance(number, int) or not 1 <= number <= len(entries):
+            ledger.log.acknowledge(order.seq, f"refused: there is no proposal {number}")
+        elif entries[number - 1].dismissed:
+            ledger.log.acknowledge(order.seq, f"refused: proposal {number} was dismissed before")
 
 
 def _needed(ctx: RunContext, name: str, gone: set[str]) -> str | None:

@@ -23,6 +23,7 @@ from .inputs import check_data, check_recorded
 
 CONFIG_FILE = "run.yaml"
 LEDGER_FILE = "ledger.sqlite"
+LOCK_FILE = "run.lock"
 CHECKPOINT_FILE = "checkpoints.sqlite"
 PROMPT_FOLDER = "prompts"
 ROWS_FILE = "rows.sqlite"
@@ -33,12 +34,10 @@ def create_run(config: RunConfig, folder: Path) -> None:
 
     Raises:
         ConfigError: The folder holds a run already, or an endpoint's key is missing.
+        LockedError: Another process makes a run of this name at this moment.
         DataError: The data or recorded votes can not be read as configured.
     """
-    if (folder / CONFIG_FILE).exists():
-        raise ConfigError(
-            f"{folder}: holds a run already; resume it, or choose another name for the new one."
-        )
+    _refuse_taken(folder)
     check_keys(config)
     # The folder pins the configuration, so what is wrong with it could not be mended there.
     check_data(config)
@@ -48,16 +47,25 @@ def create_run(config: RunConfig, folder: Path) -> None:
     problems = library.check()
     if problems:
         raise ConfigError("prompts: " + "\n".join(problems))
-    folder.mkdir(parents=True, exist_ok=True)
-    hashes = library.snapshot(folder / PROMPT_FOLDER)
-    lines = "".join(f"#   {name}: {digest}\n" for name, digest in sorted(hashes.items()))
-    # Last: a folder with a configuration is a run.
-    partial = folder / f"{CONFIG_FILE}.partial"
-    partial.write_text(
-        f"{dump_config(config)}# Prompts that this run is pinned to (SHA-256):\n{lines}",
-        encoding="utf-8",
-    )
-    partial.replace(folder / CONFIG_FILE)
+    # Of two that begin a run of one name at once, the second finds the first one's.
+    with hold(folder / LOCK_FILE, f"the run {folder.name!r}"):
+        _refuse_taken(folder)
+        hashes = library.snapshot(folder / PROMPT_FOLDER)
+        lines = "".join(f"#   {name}: {digest}\n" for name, digest in sorted(hashes.items()))
+        # Last: a folder with a configuration is a run.
+        partial = folder / f"{CONFIG_FILE}.partial"
+        partial.write_text(
+            f"{dump_config(config)}# Prompts that this run is pinned to (SHA-256):\n{lines}",
+            encoding="utf-8",
+        )
+        partial.replace(folder / CONFIG_FILE)
+
+
+def _refuse_taken(folder: Path) -> None:
+    if (folder / CONFIG_FILE).exists():
+        raise ConfigError(
+            f"{folder}: holds a run already; resume it, or choose another name for the new one."
+        )
 
 
 def check_keys(config: RunConfig) -> None:
@@ -101,7 +109,7 @@ def open_run(
     """
     config = load_config(folder / CONFIG_FILE)
     with ExitStack() as stack:
-        stack.enter_context(hold(folder / "run.lock", f"the run {folder.name!r}"))
+        stack.enter_context(hold(folder / LOCK_FILE, f"the run {folder.name!r}"))
         if events is not None:
             # Inside the lock: whoever finds it free finds the last word as well.
             stack.enter_context(events.process())

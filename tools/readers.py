@@ -32,7 +32,7 @@ _SUFFIXES: dict[str, Format] = {
 }
 # One CSV field. It also bounds what a quote that is never closed can swallow.
 _LARGEST_FIELD = 64 * 2**20
-_PARQUET_BATCH = 512
+_PARQUET_BATCH = 16
 _REASONS = 3
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -364,9 +364,10 @@ def _parquet(data: DataConfig, wanted: Mapping[str, str]) -> Iterator[Record | R
             columns = list(file.schema_arrow.names)
             _check_columns(data.path, columns, wanted)
             line = 0
+            # A text that is stored once may stand in every row, and a small file unpack to more
+            # than there is memory: few rows at a time, and their cells one row after the other.
             for batch in file.iter_batches(batch_size=_PARQUET_BATCH):
-                cells = [_parquet_cells(column) for column in batch.columns]
-                for values in zip(*cells, strict=True):
+                for values in zip(*map(_parquet_cells, batch.columns), strict=True):
                     line += 1
                     failed = next((v for v in values if isinstance(v, Exception)), None)
                     if failed is not None:
@@ -377,8 +378,8 @@ def _parquet(data: DataConfig, wanted: Mapping[str, str]) -> Iterator[Record | R
         raise DataError(f"{data.path} can not be read as Parquet: {error}") from error
 
 
-def _parquet_cells(column: Any) -> list[object]:
-    """Return the cells of one Arrow array as JSON-able values, the exception where that fails."""
+def _parquet_cells(column: Any) -> Iterator[object]:
+    """Yield the cells of one Arrow array as JSON-able values, the exception where that fails."""
     import pyarrow
     from pyarrow import types
 
@@ -390,11 +391,10 @@ def _parquet_cells(column: Any) -> list[object]:
         else:
             target = pyarrow.duration("us") if types.is_duration(kind) else pyarrow.time64("us")
         column = column.cast(target, safe=False)
-    cells: list[object] = []
     for cell in column:
         try:
-            cells.append(_json_able(cell.as_py()))
+            value = _json_able(cell.as_py())
         # One value that Python can not hold (bad UTF-8, year 10000) rejects its row only.
         except Exception as error:
-            cells.append(error)
-    return cells
+            value = error
+        yield value

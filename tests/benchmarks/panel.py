@@ -52,6 +52,7 @@ from labelwright.tools.watch import RunReader
 
 ANSWER_S = 0.25
 """How long the double of a model takes for an answer."""
+REVIEWER = {"kind": "recorded", "name": "reviewer", "tier": 2, "trusted": True}
 KEYS = ("median_s", "p95_s")
 WATCH = """
 (() => {
@@ -115,14 +116,7 @@ def write_pairs(folder: Path, n: int) -> dict[str, Any]:
         "embedder": {"kind": "static"},
         "annotators": [
             {"kind": "embedded", "name": "embedded"},
-            {
-                "kind": "recorded",
-                "name": "reviewer",
-                "tier": 2,
-                "trusted": True,
-                "path": "votes.csv",
-                "price": {"per_label": 0.10},
-            },
+            {**REVIEWER, "path": "votes.csv", "price": {"per_label": 0.10}},
         ],
         "selection": {"batch_size": min(1000, max(50, n // 20))},
         "critic": {"audit_first": 50, "escalate_share": 0.05},

@@ -187,6 +187,19 @@ def test_no_money_no_question(ask, model, folder):
     assert model.server.served == []
 
 
+def test_a_cap_that_is_lowered_while_it_thinks_holds(ask, model, folder):
+    def lower(request):
+        with Ledger(folder / "ledger.sqlite") as ledger:
+            ledger.log.direct("cap", {"usd": 0, "was": 10})
+        return call("money")
+
+    model.says(lower, submit())
+    made = ask()
+    assert "cap of $0.00" in words(made)
+    # The second step was not sent.
+    assert len(model.requests) == 1
+
+
 def test_one_conversation_at_a_time(ask, model, folder):
     with hold(folder / LOCK_FILE, "the chat"):
         assert "is in use by" in ask().by

@@ -119,6 +119,12 @@ def test_the_first_word_on_a_proposal_counts(opened, corpus):
         for payload in (None, {}, {"number": "1"}, [1]):
             ctx.ledger.log.direct("accept_proposal", payload)
         assert [entry.number for entry in awaiting(ctx.ledger)] == [2]
+        # Orders that nothing can come of are answered as well.
+        late = ctx.ledger.log.direct("accept_proposal", {"number": 1})
+        take_up(ctx, LATER)
+        notes = {d.seq: d.acknowledged for d in ctx.ledger.log.directives("accept_proposal")}
+        assert notes.pop(late) == "refused: proposal 1 was dismissed before"
+        assert all(notes.values())
 
 
 def test_a_policy_accepts_its_kinds_while_its_money_lasts(opened, corpus):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from labelwright.tools.errors import LedgerError
 from labelwright.tools.ledger import Decision, Ledger
 
 
@@ -33,3 +34,9 @@ def test_what_a_step_has_decided_is_found_by_its_number(ledger):
         ledger.log.decide(one)
     assert ledger.log.decided_at(2) == made[2:]
     assert ledger.log.decided_at(3) == []
+
+
+def test_an_order_that_json_can_not_say_is_refused_and_not_written(ledger):
+    with pytest.raises(LedgerError, match="cap: the order can not be written down"):
+        ledger.log.direct("cap", {"usd": float("nan")})
+    assert ledger.log.directives() == []

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..errors import LedgerError
 from .store import Store, encode, now
 
 if TYPE_CHECKING:
@@ -136,7 +137,15 @@ class RunLog:
         return [dict(zip(names, (*row[:6], json.loads(row[6])), strict=True)) for row in rows]
 
     def direct(self, kind: str, payload: Any = None) -> int:
-        """Add an order of the operator, from whatever process; returns its number."""
+        """Add an order of the operator, from whatever process; returns its number.
+
+        Raises:
+            LedgerError: The payload holds what is no number, which JSON can not say.
+        """
+        try:
+            json.dumps(payload, allow_nan=False)
+        except ValueError as error:
+            raise LedgerError(f"{kind}: the order can not be written down ({error}).") from None
         with self._store.transaction() as db:
             cursor = db.execute(
                 "INSERT INTO directives(kind, payload, at) VALUES(?,?,?)",

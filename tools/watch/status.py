@@ -47,14 +47,14 @@ class RunStatus:
 
 def run_status(folder: Path) -> RunStatus:
     """Where the run in a folder stands; costs some file reads, however large the run."""
-    if is_held(folder / LOCK_FILE):
-        return RunStatus("running")
+    held = is_held(folder / LOCK_FILE)
     last = _last_process_event(folder / EVENTS_FILE)
     if last is None:
-        return _by_summary(folder)
+        return RunStatus("running") if held else _by_summary(folder)
     status = last["status"]
     if status == "started":
-        return RunStatus("interrupted")
+        return RunStatus("running" if held else "interrupted")
+    # Who holds it without having said that it runs it reads it: an export, an evaluation.
     return RunStatus(status, str(last.get("error") or ""))
 
 

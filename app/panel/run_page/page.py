@@ -30,7 +30,7 @@ _FIGURES: dict[str, Callable[[Live], None]] = {
     "Annotators": show_annotators,
     "Map": show_map,
 }
-_NOW_S, _FIGURES_S = 1.0, 4.0
+_NOW_S, _FIGURES_S = 2.0, 5.0
 _IDLE_S = 3.0
 """How often a page looks whether somebody else has started the run."""
 

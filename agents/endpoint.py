@@ -56,7 +56,7 @@ class EndpointConfig(BaseModel):
     )
     api_key_env: str = Field(
         "OPENAI_API_KEY",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=r"^[A-Z][A-Z0-9_]*$",
         description="Environment variable that holds the key; never the key itself.",
     )
     azure_api_version: str | None = Field(

@@ -14,7 +14,7 @@ from ..tools.watch import run_status
 from ..tools.watch.desk import HELD, Desk, give, take_back
 from ..tools.watch.queue import Question
 from .panel.review import keys
-from .panel.review.words import spoken
+from .panel.review.words import BLIND, NOT_BLIND, spoken
 from .plain_text import shortened, visible
 from .terminal_keys import FIND, HELP, QUIT
 
@@ -91,7 +91,9 @@ class Sitting:
     def _show(self, question: Question) -> None:
         parts = [visible(question.item_id), visible(question.purpose.replace("_", " "))]
         if question.blind:
-            parts.append("votes stay hidden until you have answered")
+            parts.append(BLIND)
+        if self.desk.log.ever_answered(question.item_id, self.reviewer):
+            parts.append(NOT_BLIND)
         self._line("\n" + " · ".join(parts), "dim")
         self._line(f"\n{visible(shortened(question.text))}\n", "bold")
         self._labels(question)

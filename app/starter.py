@@ -18,6 +18,8 @@ TEMPLATE = Path(__file__).parent / "templates" / "run.yaml"
 SCHEMA = Path(__file__).parent.parent / "graph" / "run.schema.json"
 
 _LOOK_AT = 1000
+_LONGEST_CELL = 10_000
+_MOST_VALUES = 10_000
 _MOST_LABELS = 200
 _TEXT = ("text", "message", "content", "body", "review", "sentence", "comment", "question")
 _ID = ("id", "item_id", "uuid", "key", "_id")
@@ -53,7 +55,11 @@ def look_at(path: Path) -> Columns:
         DataError: The file can not be read, or no column holds text.
     """
     rows = _fields(path)
-    first = list(islice(rows, _LOOK_AT))
+    # A small file can unpack to more than there is memory for.
+    first = [
+        {n: v[:_LONGEST_CELL] if isinstance(v, str) else v for n, v in row.items()}
+        for row in islice(rows, _LOOK_AT)
+    ]
     names = tuple(dict.fromkeys(name for row in first for name in row))
     known_id = next((name for name in _named(names, _ID) if _all_differ(first, name)), None)
     gold = next((name for name in _named(names, _GOLD) if _few_values(first, name)), None)
@@ -62,7 +68,9 @@ def look_at(path: Path) -> Columns:
     if gold is not None:
         for row in (*first, *rows):
             if (value := row.get(gold)) not in (None, ""):
-                labels[str(value)] += 1
+                label = str(value)
+                if label in labels or len(labels) < _MOST_VALUES:
+                    labels[label] += 1
     return Columns(names, text, known_id, gold, dict(labels.most_common(_MOST_LABELS)))
 
 

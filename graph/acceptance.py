@@ -15,13 +15,13 @@ from ..tools.errors import ConfigError
 from ..tools.ledger import CHECK_ATTEMPTS, Ledger
 from ..tools.money import show, to_nano
 from ..tools.task import LabelConfig, TaskConfig, normalised_label
+from ..tools.watch.proposals import TASK_KINDS
 from .config import load_config
 from .plain_yaml import write_yaml
 from .proposals import ACCEPT, DISMISS, RUN_KINDS, Listed, listed
 from .session import CONFIG_FILE, LEDGER_FILE
 
 FOLDER = "proposals"
-TASK_KINDS = ("edit_guideline", "add_label", "remove_label", "merge_labels", "split_label")
 
 
 @dataclass(frozen=True)

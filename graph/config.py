@@ -273,7 +273,10 @@ def _explain(detail: Any) -> str:
     ):
         message = f"expected one of {choices[1].replace('|', ', ')}"
     if field == "api_key_env":
-        message = "is the NAME of an environment variable, not the key; such as OPENAI_API_KEY"
+        message = (
+            "is the NAME of an environment variable, in capitals, not the key; "
+            "such as OPENAI_API_KEY"
+        )
     value = detail.get("input")
     if isinstance(value, dict | list) or field in _MAY_BE_SECRET:
         return f"{where}{message}."

@@ -32,7 +32,7 @@ _SUFFIXES: dict[str, Format] = {
 }
 # One CSV field. It also bounds what a quote that is never closed can swallow.
 _LARGEST_FIELD = 64 * 2**20
-_PARQUET_BATCH = 16
+_PARQUET_BATCH = 32
 _REASONS = 3
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 

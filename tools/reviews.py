@@ -25,6 +25,8 @@ class Review:
         label: A label of the label set where the verdict is ``label``.
         example: Whether annotators may be shown the text with its label as an example.
         blind: Whether the reviewer answered without seeing votes.
+        undoes: What an ``undo`` takes back, by its ``seq``, so that two of them take back one word;
+            ``None``, as in earlier versions, is the reviewer's last word on the item.
     """
 
     seq: int
@@ -34,10 +36,11 @@ class Review:
     label: str | None = None
     example: bool = False
     blind: bool = False
+    undoes: int | None = None
 
     def payload(self) -> dict[str, Any]:
         """The directive's payload."""
-        return {
+        written: dict[str, Any] = {
             "item_id": self.item_id,
             "reviewer": self.reviewer,
             "verdict": self.verdict,
@@ -45,6 +48,7 @@ class Review:
             "example": self.example,
             "blind": self.blind,
         }
+        return written if self.undoes is None else {**written, "undoes": self.undoes}
 
     @classmethod
     def of(cls, seq: int, payload: dict[str, Any]) -> Review:
@@ -76,6 +80,9 @@ def read_review(seq: int, payload: Any, labels: Sequence[str]) -> Review | str:
     label = payload.get("label")
     if verdict == "label" and label not in labels:
         return f"no such label: {str(label)[:80]!r}; the labels are {', '.join(labels)}"
+    undoes = payload.get("undoes") if verdict == "undo" else None
+    if undoes is not None and (isinstance(undoes, bool) or not isinstance(undoes, int)):
+        return "undoes: expected the number of the review that is taken back"
     return Review(
         seq=seq,
         item_id=item,
@@ -84,7 +91,20 @@ def read_review(seq: int, payload: Any, labels: Sequence[str]) -> Review | str:
         label=label if verdict == "label" else None,
         example=payload.get("example") is True,
         blind=payload.get("blind") is True,
+        undoes=undoes,
     )
+
+
+def taken_back(undo: Review, said: Sequence[Review]) -> Review | None:
+    """The word that an ``undo`` takes back; ``None`` where that was taken back before.
+
+    Args:
+        undo: The review.
+        said: The reviewer's words on the item that stand, in order.
+    """
+    if undo.undoes is None:
+        return said[-1] if said else None
+    return next((word for word in said if word.seq == undo.undoes), None)
 
 
 @dataclass(frozen=True)
@@ -116,15 +136,16 @@ class Standing:
 def standing(reviews: Iterable[Review]) -> dict[str, Standing]:
     """What the reviews of each item come to, by item id.
 
-    A reviewer's last word counts, and flags stand beside it; ``undo`` brings back the word before.
+    A reviewer's last word counts, and flags stand beside it; ``undo`` brings back the word before,
+    and does nothing where its own word is taken back already.
     """
     words: dict[str, dict[str, list[Review]]] = defaultdict(lambda: defaultdict(list))
     for review in sorted(reviews, key=lambda one: one.seq):
         said = words[review.item_id][review.reviewer]
         if review.verdict != "undo":
             said.append(review)
-        elif said:
-            said.pop()
+        elif word := taken_back(review, said):
+            said.remove(word)
     found = {}
     for item, by_reviewer in words.items():
         left = [review for said in by_reviewer.values() for review in said]

@@ -1,4 +1,4 @@
-"""Numbers, money and times as the reader's browser would write them."""
+"""States of runs in words; numbers, money and times as the reader's browser writes them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ from babel.numbers import format_decimal, format_percent
 
 from ...tools.money import NANO, to_nano
 
+STATES = {
+    "not_started": "not started",
+    "running": "running",
+    "waiting_for_people": "waiting for people",
+    "stopped": "paused",
+    "interrupted": "interrupted",
+    "failed": "failed",
+    "finished": "finished",
+}
+"""States of a run in words."""
 _DEFAULT = "en_US"
 _CENTS_FROM = 0.095
 """USD from which cents are exact enough; below, two significant figures are shown."""

@@ -16,16 +16,6 @@ from .links import STARTED, open_page
 from .plain import escaped, show_text
 from .session import reader, run_named, runs_root
 
-STATES = {
-    "not_started": "not started",
-    "running": "running",
-    "waiting_for_people": "waits for people",
-    "stopped": "stopped",
-    "interrupted": "interrupted",
-    "failed": "failed",
-    "finished": "finished",
-}
-"""States of a run in words."""
 _PAGE = 12
 _REFRESH_S = 2.0
 _NAME_SHOWN = 60
@@ -75,8 +65,13 @@ def _ways_to_begin() -> None:
     if new:
         open_page("new")
     if demo:
-        folder = processes.start_demo()
-        open_page("", **{STARTED: folder.name})
+        try:
+            folder = processes.start_demo()
+        except LabelwrightError as error:
+            # Another tab has begun it in the same moment.
+            st.warning(escaped(str(error), 400))
+        else:
+            open_page("", **{STARTED: folder.name})
 
 
 def _starting() -> None:
@@ -114,7 +109,7 @@ def _list(folders: list[Path]) -> None:
             label = escaped(folder.name, _NAME_SHOWN)
             if st.button(label, key=f"home_open_{folder.name}", type="tertiary"):
                 open_page("run", folder.name)
-            st.caption(f"{STATES[state]} · {_facts(folder)}", width="stretch")
+            st.caption(f"{formats.STATES[state]} · {_facts(folder)}", width="stretch")
 
 
 def _facts(folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import NoReturn
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -28,12 +27,6 @@ def open_page(name: str, run: str | None = None, **params: str) -> NoReturn:
     # Streamlit knows pages by their path; the function is never called.
     target = st.Page(_nothing, title=name or HOME, url_path=name or HOME, default=not name)
     st.switch_page(target, query_params=query)
-
-
-def page_url(name: str, run: str | None = None, **params: str) -> str:
-    """The address of a page, relative to the panel's, for a link."""
-    query = urlencode({**({RUN_PARAMETER: run} if run else {}), **params})
-    return f"{name or '.'}?{query}" if query else name or "."
 
 
 def _nothing() -> None: ...

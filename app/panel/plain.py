@@ -11,7 +11,7 @@ from ..plain_text import LONGEST, shortened, visible
 
 __all__ = ["LONGEST", "escaped", "shortened", "show_text", "text_html", "visible"]
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 _LINK = re.compile(r"(?<=:/)(?=/)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
 
 

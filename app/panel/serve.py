@@ -34,7 +34,7 @@ _SETTINGS = {
     "logger.hideWelcomeMessage": True,
     "logger.level": "error",
     "runner.magicEnabled": False,
-    # A whole collection after each refresh would cost more than the refresh; Python collects anyway.
+    # A whole collection after each refresh costs more than the refresh; Python collects anyway.
     "runner.postScriptGC": False,
     "server.enableAgentApi": False,
     "server.enableCORS": True,

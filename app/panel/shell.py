@@ -11,6 +11,7 @@ from ...tools.watch import run_status
 from ..exit_codes import ExitCode
 from ..runs import list_runs
 from . import access, home, processes, theme
+from .formats import STATES
 from .links import HOME
 from .plain import escaped, show_text, visible
 from .session import RUN_PARAMETER, current_run, run_named, runs_root
@@ -59,23 +60,30 @@ def _entry(path: str, package: str) -> Callable[[], None]:
 
 
 def _pick_run() -> bool:
-    """Let the reader choose a run; false if there is none to choose."""
+    """Let the reader choose a run; false if there is none to choose.
+
+    Where the address names a run that is not there, none is chosen.
+    """
     runs = home.newest_first(list_runs(runs_root()))
     names = [folder.name for folder in runs]
     if not names:
         return False
     asked = st.query_params.get(RUN_PARAMETER, "")
-    current = next(
-        (name for name in (asked, st.session_state.get(_LAST, "")) if run_named(name)), names[0]
-    )
-    if asked and asked != current:
-        st.warning(f"There is no run {escaped(asked)} in this folder; this is {escaped(current)}.")
-    st.query_params[RUN_PARAMETER] = st.session_state[_LAST] = current
+    current = None
+    if asked and not run_named(asked):
+        # Never another one in its place: the reader would order of it what was meant for this.
+        st.warning(f"There is no run {escaped(asked)} in this folder. Choose one.")
+    else:
+        last = st.session_state.get(_LAST, "")
+        current = asked or (last if run_named(last) else names[0])
+        st.query_params[RUN_PARAMETER] = st.session_state[_LAST] = current
     st.session_state[_PICKED] = current
-    states = {folder.name: home.STATES[run_status(folder).state] for folder in runs}
+    states = {folder.name: STATES[run_status(folder).state] for folder in runs}
     st.selectbox(
         "Run",
         names,
+        index=None if current is None else 0,
+        placeholder="Choose a run",
         key=_PICKED,
         format_func=lambda name: f"{visible(name)} ({states[name]})",
         on_change=_picked,

@@ -132,6 +132,22 @@ def test_one_item_by_its_address_with_all_that_is_known(finished_run):
     assert listed(at)
 
 
+def test_the_nearest_texts_are_looked_for_once(finished_run, monkeypatch):
+    looked = []
+    found = records.neighbours
+    monkeypatch.setattr(
+        records, "neighbours", lambda *given: looked.append(given[1]) or found(*given)
+    )
+    first, second = ids_of(finished_run)[:2]
+    at = opened("finished", item=first).run()
+    assert not at.exception
+    assert any(b.key.startswith("items_near_") for b in at.button)
+    assert looked == [0]
+    opened("finished", item=second)
+    opened("finished", item=first)
+    assert looked == [0, 1]
+
+
 def test_previous_and_next_follow_the_list(finished_run):
     ids = ids_of(finished_run)
     at = opened("finished", item=ids[1], items_sort="input")

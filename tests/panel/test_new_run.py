@@ -3,12 +3,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from drafting import CSV, MARKUP, made, opened, said, widget
 
 from labelwright.app.panel.new_run import draft as drafts
 from labelwright.app.panel.new_run.checks import annotator_faults, label_advice, label_faults
 from labelwright.app.panel.new_run.sample import sample
-from labelwright.tools.errors import DataError
+from labelwright.tools.errors import ConfigError, DataError
 
 # -- data -------------------------------------------------------------------------------------
 
@@ -191,9 +192,48 @@ def test_a_key_in_place_of_its_variable_is_refused(runs_root: Path) -> None:
     draft = made()
     at = opened(draft, "annotators")
     widget(at, "button", "add_chat").click().run()
-    widget(at, "text_input", "a1_env").set_value("sk-this-is-a-key").run()
-    assert "not the name of a variable" in said(at)
-    assert "sk-this-is-a-key" not in draft.file.read_text()
+    # Some keys could be names of variables elsewhere.
+    for key in ("sk-this-is-a-key", "gsk_aKeyOfLettersAndDigits1", "my_key"):
+        widget(at, "text_input", "a1_env").set_value(key).run()
+        assert "not the name of a variable" in said(at)
+        assert key not in draft.file.read_text()
+        assert widget(at, "text_input", "a1_env").value == "OPENAI_API_KEY"
+        assert key not in repr(at.session_state)
+        assert key not in str(at.main)
+    widget(at, "text_input", "a1_env").set_value("MY_KEY_2").run()
+    assert "not the name" not in said(at)
+    assert draft.load()["annotators"][1]["api_key_env"] == "MY_KEY_2"
+
+
+def test_a_draft_is_deleted_with_its_files(runs_root: Path) -> None:
+    draft, other = made(), made()
+    at = opened(draft)
+    at.button(key="new_delete").click().run()
+    assert not at.exception
+    assert not draft.folder.exists()
+    assert not at.query_params
+    assert [one.name for one in drafts.drafts()] == [other.name]
+    at.button(key="new_delete").click().run()
+    assert not drafts.drafts()
+    for name in ("../drafts", "", "x/../y"):
+        with pytest.raises(ConfigError, match="no draft"):
+            drafts.delete_draft(name)
+
+
+def test_files_that_something_needs_are_not_deleted(empty_run: Path) -> None:
+    draft = made()
+    path = draft.load()["data"]["path"]
+    copy = drafts.new_draft(drafts.blank(Path(path)))
+    at = opened(draft)
+    at.button(key="new_delete").click().run()
+    assert copy.name in at.error[0].value.replace("\\", "")
+    drafts.delete_draft(copy.name)
+    config = yaml.safe_load((empty_run / "run.yaml").read_text())
+    config["data"]["path"] = path
+    (empty_run / "run.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ConfigError, match="the run empty"):
+        drafts.delete_draft(draft.name)
+    assert Path(path).is_file()
 
 
 def test_annotators_come_and_go(runs_root: Path) -> None:

@@ -10,7 +10,7 @@ from labelwright.app.panel import processes
 from labelwright.app.panel.new_run import draft as drafts
 from labelwright.app.panel.new_run.checks import shape_fault
 from labelwright.app.panel.processes import Job
-from labelwright.tools.errors import ConfigError
+from labelwright.tools.errors import ConfigError, LockedError
 
 QUOTE: dict[str, Any] = {
     "low_usd": 1.0, "high_usd": 2.5, "uncut_usd": 9.0, "cap_usd": 5.0, "texts": 3,
@@ -96,6 +96,41 @@ def test_yaml_that_is_none_changes_nothing(runs_root: Path, started: list[Any]) 
         assert draft.load() == before
 
 
+def test_a_key_in_the_yaml_is_taken_out_and_never_kept(runs_root: Path, started: list[Any]) -> None:
+    draft = made()
+    before, key = draft.load(), "gsk_notANameButAKey"
+    at = opened(draft, "start")
+    chat = {"kind": "chat", "name": "m", "model": "m", "price": "free"}
+    for wrong in (
+        {"annotators": [{**chat, "api_key_env": key}]},
+        {"annotators": [{**chat, "api_key": key}]},
+        {"critic": {"model": {"model": "m", "api_key_env": key}}},
+    ):
+        area = next(area for area in at.text_area if "_yaml_" in area.key)
+        area.set_value(yaml.safe_dump({**before, **wrong}))
+        widget(at, "button", "apply").click().run()
+        assert not at.exception
+        assert "Nothing was changed: a key" in said(at)
+        assert draft.load() == before
+        assert key not in repr(at.session_state)
+        assert key not in str(at.main)
+        assert not [file for file in draft.folder.rglob("*.yaml") if key in file.read_text()]
+
+
+def test_a_run_that_is_just_being_started_elsewhere_keeps_the_page(
+    runs_root: Path, started: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(file: Path, name: str) -> Path:
+        raise LockedError(f"The run {name!r} is going on, or just being started.")
+
+    monkeypatch.setattr(processes, "start_run", start)
+    at = opened(made(), "start")
+    at.button(key="new_start").click().run()
+    assert not at.exception
+    assert "just being started" in said(at)
+    assert at.button(key="new_start")
+
+
 def test_yaml_that_is_right_shows_in_the_steps(runs_root: Path, started: list[Any]) -> None:
     draft = made()
     at = opened(draft, "start")
@@ -136,6 +171,11 @@ def test_a_proposals_task_begins_a_draft_with_its_votes(empty_run: Path) -> None
     (draft,) = drafts.drafts()
     config = draft.load()
     assert config["task"]["guidelines"] == "g"
+    draft.save({**config, "seed": 7})
+    again = opened(task="empty/001-task.yaml")
+    assert again.query_params["draft"] == draft.name
+    assert drafts.drafts() == [draft], "the same address leads to the same draft"
+    assert draft.load()["seed"] == 7
     assert [one["name"] for one in config["annotators"]] == [
         "reviewer-before", "embedded", "reviewer"
     ]  # fmt: skip

@@ -162,8 +162,14 @@ def test_nothing_is_told_of_an_audit_before_the_answer(waiting_run, purpose):
     assert not any("votes" in b.label for b in at.button)
     assert "embedded" not in texts_shown(at)
     assert "bob" not in texts_shown(at) + "".join(c.value for c in at.caption)
-    labels(at)[1].click().run()
+    at = labels(at)[1].click().run()
     assert said(waiting_run)[-1]["blind"] is True
+    # In the meantime the votes could be looked at.
+    at = press(at, "Undo")
+    assert any("kept as not blind" in caption.value for caption in at.caption)
+    labels(at)[1].click().run()
+    assert [word["blind"] for word in said(waiting_run)[-3:]] == [True, False, False]
+    assert said(waiting_run)[-2]["undoes"] > 0
 
 
 def test_votes_of_others_are_shown_when_asked_for_and_written_down(waiting_run):

@@ -7,8 +7,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from labelwright.app.panel import processes, trouble
+from labelwright.app.panel.plain import escaped
 from labelwright.app.panel.processes import Job
-from labelwright.tools.errors import LedgerError
+from labelwright.tools.errors import LedgerError, LockedError
 
 MAIN = str(Path(trouble.__file__).with_name("main.py"))
 
@@ -80,9 +81,30 @@ def test_the_address_keeps_the_run(finished_run: Path, empty_run: Path) -> None:
 
 
 def test_a_run_that_is_not_there_is_said(finished_run: Path) -> None:
-    at = on_page("prompts", run="../../etc")
-    assert "no run" in at.warning[0].value
+    for path in ("run", "prompts", "items", "review"):
+        at = on_page(path, run="../../etc")
+        assert not at.exception
+        assert "no run" in at.warning[0].value
+        assert at.query_params["run"] == "../../etc"
+        assert at.selectbox(key="shell_run").value is None
+        assert not at.button
+    at.selectbox(key="shell_run").select("finished").run()
     assert at.query_params["run"] == "finished"
+    assert not at.warning
+
+
+def test_a_demo_that_another_tab_has_just_begun_keeps_the_page(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start() -> Path:
+        raise LockedError("The run 'demo' is going on, or just being started.")
+
+    monkeypatch.setattr(processes, "start_demo", start)
+    at = panel()
+    at.button(key="home_demo").click().run()
+    assert not at.exception
+    assert "just being started" in at.warning[0].value
+    assert any(b.label == "finished" for b in at.button)
 
 
 def test_a_process_that_lost_the_race_says_so(
@@ -98,6 +120,10 @@ def test_a_made_up_name_in_the_address_is_harmless(runs_root: Path, started: str
     at = panel(started=started)
     assert not at.exception
     assert not list(runs_root.iterdir())
+
+
+def test_what_markdown_would_make_a_sign_of_stays_as_it_was_typed() -> None:
+    assert escaped("&copy; &#35; a & b") == r"\&copy; \&\#35; a \& b"
 
 
 def test_errors_are_told_in_words() -> None:

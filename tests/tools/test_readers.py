@@ -270,6 +270,26 @@ def test_parquet_values_become_json(tmp_path):
     json.dumps(last.fields, allow_nan=False)
 
 
+def test_a_parquet_file_that_unpacks_to_much_is_read_in_little_memory(tmp_path):
+    long = "x" * 200_000
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 600, pa.int32()), [long])
+    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet", store_schema=False)
+    assert (tmp_path / "a.parquet").stat().st_size < 20_000
+    before, most = pa.total_allocated_bytes(), 0
+    task = TaskConfig(name="t", labels=[{"name": "a"}, {"name": "b"}], text="{{ text }}")
+    tracemalloc.start()
+    try:
+        for row in read_rows(DataConfig(path=tmp_path / "a.parquet"), task):
+            assert row.text == long
+            most = max(most, pa.total_allocated_bytes() - before)
+        _, python = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # All of it is 120 MB.
+    assert most < 20_000_000
+    assert python < 10_000_000
+
+
 def test_a_parquet_value_that_is_no_text_spoils_its_own_row(tmp_path):
     broken = pa.array([b"ok", b"\xff\xfe", b"fine"]).cast(pa.string(), safe=False)
     pq.write_table(pa.table({"text": broken}), tmp_path / "a.parquet")

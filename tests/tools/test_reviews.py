@@ -34,6 +34,40 @@ def test_undo_brings_the_word_before_back_and_then_nothing_is_left():
     assert standing([*words, Review(9, "a", "ann", "undo"), Review(10, "a", "ann", "undo")]) == {}
 
 
+def test_two_undos_of_one_word_take_back_one():
+    words = said(("ann", "label", "x"), ("ann", "label", "y"))
+    undo = [Review(seq, "a", "ann", "undo", undoes=2) for seq in (3, 4)]
+    assert standing([*words, *undo])["a"].label == "x"
+    # Neither does one of another's word, or of another item's, take back anything.
+    for other in (Review(5, "a", "bob", "undo", undoes=2), Review(5, "b", "ann", "undo", undoes=2)):
+        assert standing([*words, other])["a"].label == "y"
+    # What was said since stands.
+    late = [*words, Review(3, "a", "ann", "label", "z"), Review(4, "a", "ann", "undo", undoes=2)]
+    assert standing(late)["a"].label == "z"
+
+
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(["label", "no_label", "skip", "flag"]), st.integers(0, 12)),
+        max_size=12,
+    ),
+    st.integers(1, 3),
+)
+def test_undos_that_name_their_word_take_each_word_back_once(words, times):
+    """However often, what is left is what was never named after it was said."""
+    reviews: list[Review] = []
+    for word in words:
+        if isinstance(word, str):
+            label = "x" if word == "label" else None
+            reviews.append(Review(len(reviews), "a", "ann", word, label))  # type: ignore[arg-type]
+        else:
+            for _ in range(times):
+                reviews.append(Review(len(reviews), "a", "ann", "undo", undoes=word))
+    named = {undo.undoes for undo in reviews if undo.verdict == "undo" and undo.undoes < undo.seq}
+    left = [one for one in reviews if one.verdict != "undo" and one.seq not in named]
+    assert standing(reviews) == standing(left)
+
+
 def test_no_label_fits_is_an_answer_and_skip_is_none():
     none = standing(said(("ann", "no_label", None)))["a"]
     assert none.settled
@@ -113,6 +147,12 @@ def test_a_review_is_read_back_as_it_was_written_and_nothing_else_is():
     ):
         assert isinstance(read_review(3, {**review.payload(), field: value}, ["x", "y"]), str)
     assert isinstance(read_review(3, [review.payload()], ["x"]), str)
+    undo = Review(5, "a", "ann", "undo", undoes=3)
+    assert read_review(5, undo.payload(), ["x"]) == Review.of(5, undo.payload()) == undo
+    assert isinstance(read_review(5, {**undo.payload(), "undoes": "3"}, ["x"]), str)
+    earlier = {name: value for name, value in undo.payload().items() if name != "undoes"}
+    assert read_review(5, earlier, ["x"]) == Review.of(5, earlier) == Review(5, "a", "ann", "undo")
+    assert "undoes" not in review.payload()
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -8,7 +8,7 @@ from labelwright.tools.ledger import Decision, Ledger
 from labelwright.tools.reviews import Review
 from labelwright.tools.watch import RunReader
 from labelwright.tools.watch.feed import feed
-from labelwright.tools.watch.proposals import RUN_KINDS, TASK_KINDS, read_proposals
+from labelwright.tools.watch.proposals import RUN_KINDS, read_proposals
 
 
 @pytest.fixture
@@ -124,12 +124,10 @@ def test_it_gives_the_latest_and_says_that_there_are_more(reader):
 
 
 def test_proposals_are_those_that_the_graph_lists(reader, ledger):
-    from labelwright.graph.acceptance import TASK_KINDS as WRITTEN
     from labelwright.graph.proposals import RUN_KINDS as TAKEN_UP
     from labelwright.graph.proposals import listed
 
     assert set(RUN_KINDS) == TAKEN_UP
-    assert set(TASK_KINDS) == set(WRITTEN)
     ledger.log.direct("accept_proposal", {"number": 1})
     ledger.log.direct("dismiss_proposal", {"number": 3})
     mine = read_proposals(reader)

@@ -191,11 +191,13 @@ def test_a_second_click_says_nothing_new(run):
     assert log.adds(Review(0, "x", "eve", "label", "b"))
     assert log.adds(Review(0, "x", "eve", "label", "a", example=True))
     assert log.adds(Review(0, "x", "bob", "label", "a"))
-    assert log.adds(Review(first, "x", "eve", "undo"))
-    assert not log.adds(Review(first + 1, "x", "eve", "undo")), "another word is the last one"
+    assert log.adds(Review(0, "x", "eve", "undo", undoes=first))
+    assert not log.adds(Review(0, "x", "eve", "undo", undoes=first + 1)), (
+        "another word is the last one"
+    )
     run.says("eve", "x", "flag")
     assert not log.adds(Review(0, "x", "eve", "flag"))
-    assert not log.adds(Review(first, "x", "eve", "undo"))
+    assert not log.adds(Review(0, "x", "eve", "undo", undoes=first))
 
 
 def test_what_waits_is_known_with_the_notes_of_the_run(run):
@@ -205,7 +207,9 @@ def test_what_waits_is_known_with_the_notes_of_the_run(run):
     run.log.refresh()
     assert run.log.pending() == {"x": 1}
     assert [one.note for one in run.log.of_item("y")] == ["taken in round 3"]
-    assert not run.log.adds(Review(second, "y", "eve", "undo")), "a label that was taken stays"
+    assert not run.log.adds(Review(0, "y", "eve", "undo", undoes=second)), (
+        "a label that was taken stays"
+    )
     run.ledger.log.acknowledge(first, "")
     run.log.refresh()
     assert run.log.pending() == {}

@@ -140,11 +140,14 @@ def give(
 ) -> bool:
     """Write a reviewer's word into the run's ledger; it is on the disk when this returns.
 
+    It is not kept as blind where the reviewer has answered on the item before.
+
     Returns:
         Whether it says anything new; a second click, here or in another tab, writes nothing.
     """
     with _WRITING:
         desk.log.refresh()
+        blind = blind and not desk.log.ever_answered(item_id, reviewer)
         return _write(desk, Review(0, item_id, reviewer, verdict, label, example, blind))
 
 
@@ -152,7 +155,7 @@ def take_back(desk: Desk, word: Review) -> bool:
     """Take a reviewer's word back, if it is still the last one on its item."""
     with _WRITING:
         desk.log.refresh()
-        return _write(desk, Review(word.seq, word.item_id, word.reviewer, "undo"))
+        return _write(desk, Review(0, word.item_id, word.reviewer, "undo", undoes=word.seq))
 
 
 def order(desk: Desk, kind: str) -> None:

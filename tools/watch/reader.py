@@ -19,6 +19,7 @@ from ..errors import LedgerError
 CONFIG_FILE = "run.yaml"
 LEDGER_FILE = "ledger.sqlite"
 EVENTS_FILE = "events.jsonl"
+VECTORS_FILE = "vectors.f32"
 _PAGE = 5_000  # stays below SQLite's limit on bound values
 
 
@@ -90,7 +91,7 @@ class RunReader:
         dim = int(rows[0][0]) if rows else 0
         if not dim:
             return np.empty((0, 0), np.float32)
-        file = self.folder / "pool" / "vectors.f32"
+        file = self.folder / "pool" / VECTORS_FILE
         flat = np.fromfile(file, "<f4", count=(stop - start) * dim, offset=start * dim * 4)
         return flat[: len(flat) // dim * dim].reshape(-1, dim).astype(np.float32, copy=False)
 

@@ -7,7 +7,7 @@ import threading
 from collections import defaultdict
 from dataclasses import dataclass
 
-from ..reviews import REVIEW, Review, Standing, read_review, standing
+from ..reviews import REVIEW, Review, Standing, read_review, standing, taken_back
 from .reader import RunReader
 
 
@@ -81,6 +81,17 @@ class ReviewLog:
         with self._guard:
             return list(self._words.get((item_id, reviewer), ()))
 
+    def ever_answered(self, item_id: str, reviewer: str) -> bool:
+        """Whether a reviewer has ever answered on an item, be it taken back: votes were in sight.
+
+        After an answer nothing is hidden, so no later one is blind.
+        """
+        with self._guard:
+            return any(
+                review.reviewer == reviewer and review.verdict in {"label", "no_label"}
+                for review in self._by_item.get(item_id, ())
+            )
+
     def answer(self, item_id: str, reviewer: str) -> Review | None:
         """A reviewer's last word on an item that the run has not taken up: an answer, or a skip.
 
@@ -138,12 +149,11 @@ class ReviewLog:
     def adds(self, review: Review) -> bool:
         """Whether a review would say anything new: a second click must not.
 
-        An ``undo`` carries in ``seq`` the word that it takes back, which must be the reviewer's
-        last one on the item.
+        An ``undo`` must name the reviewer's last word on the item.
         """
         words = self.words(review.item_id, review.reviewer)
         if review.verdict == "undo":
-            return bool(words) and words[-1].seq == review.seq and self.revocable(words[-1])
+            return bool(words) and words[-1].seq == review.undoes and self.revocable(words[-1])
         if review.verdict == "flag":
             return all(word.verdict != "flag" for word in words)
         last = self.answer(review.item_id, review.reviewer)
@@ -170,8 +180,9 @@ class ReviewLog:
         if review.verdict != "undo":
             words.append(review)
             self._left[review.reviewer][review.seq] = review
-        elif words:
-            del self._left[review.reviewer][words.pop().seq]
+        elif word := taken_back(review, words):
+            words.remove(word)
+            del self._left[review.reviewer][word.seq]
 
     def _read_notes(self) -> None:
         if not self._pending:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ def show_replay(folders: Sequence[Path]) -> None:
     if run_status(folder).state == "running":
         st.caption("A run that is going on can be replayed when it is paused or finished.")
     elif running:
-        _wait(key)
+        processes.waiting(key, "The rules are put to the rounds")
     elif job is None:
         st.caption("Nothing has been replayed yet.")
     elif job.state == "failed":
@@ -53,15 +52,6 @@ def show_replay(folders: Sequence[Path]) -> None:
 def _replay(key: str, folder: Path) -> None:
     processes.forget(key)
     processes.command(key, ("replay", str(folder.resolve()), "--json"))
-
-
-@st.fragment(run_every=1)
-def _wait(key: str) -> None:
-    job = processes.job(key)
-    if job is None or job.state != "running":
-        st.rerun()
-    since = formats.duration(time.time() - job.began)
-    st.caption(f"The rules are put to the rounds, for {since} so far.")
 
 
 def _stops(rows: Sequence[dict[str, Any]]) -> None:

@@ -13,7 +13,6 @@ from ....tools.watch.measures import Measures, measures
 from .. import formats
 from ..plain import visible
 from ..run_page import charts, facts
-from ..run_page.head import STATES
 from ..run_page.learning import SHARES, at, x_axis, x_of
 from ..run_page.watched import watched
 
@@ -44,7 +43,7 @@ def _measures(folder: Path) -> dict[str, str]:
     found = measures(watched(folder))
     labelled = f"{formats.number(found.labelled)} ({formats.percent(found.completion)})"
     return {
-        "state": STATES[found.state][0],
+        "state": formats.STATES[found.state],
         "replay of": visible(found.replay_of) or "no",
         "texts": formats.number(found.texts),
         "labelled": labelled,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
+from ....tools.watch import RunReader, run_status
 from ....tools.watch import item as records
-from ....tools.watch import run_status
 from ....tools.watch.desk import Desk
 from ....tools.watch.items import rows
+from ....tools.watch.reader import VECTORS_FILE
 from ....tools.watch.review_log import Said
 from .. import formats
 from ..links import open_page
 from ..plain import LONGEST, escaped, show_text
 from ..review.words import spoken
+from ..session import born
 from .correct import correct
 from .prompt import show_prompt
 from .tables import show_table
@@ -169,9 +172,29 @@ def _rows(at: Desk, item: str) -> None:
         )
 
 
+# Vectors that are there stay as they are: the run and how many there are tell what is found.
+@st.cache_data(max_entries=256, show_spinner=False)
+def _near(
+    _reader: RunReader,
+    folder: Path,  # noqa: ARG001
+    born: tuple[int, int],  # noqa: ARG001
+    size: int,  # noqa: ARG001
+    position: int,
+    n: int,
+) -> list[tuple[int, float]]:
+    return records.neighbours(_reader, position, n, _NEAR)
+
+
+def _size(at: Desk) -> int:
+    try:
+        return (at.folder / "pool" / VECTORS_FILE).stat().st_size
+    except OSError:
+        return 0
+
+
 def _nearest(at: Desk, position: int, hidden: set[str], show: Show) -> None:
     st.subheader("Nearest texts")
-    near = records.neighbours(at.reader, position, len(at.table), _NEAR)
+    near = _near(at.reader, at.folder, born(at.folder), _size(at), position, len(at.table))
     if not near:
         st.caption("There are no vectors to compare with.")
         return

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ....tools.errors import LabelwrightError
+from ....tools.watch import RunReader
 from ....tools.watch.desk import Desk
 from ....tools.watch.item import VoteLine
 from ..plain import escaped, show_text
+from ..session import born
+
+if TYPE_CHECKING:
+    from .wording import SentAgain
+
+PROMPT_FOLDER = "prompts"
 
 _LONGEST = 60_000
 
@@ -36,11 +45,8 @@ def show_prompt(at: Desk, votes: Sequence[VoteLine], token: str) -> None:
     )
     if place is None:
         return
-    # Only now: it takes half a second and 40 MB, and few readers want it.
-    from .wording import sent_again
-
     try:
-        again = sent_again(at.reader, asked[place])
+        again = _again(at.reader, at.folder, born(at.folder), _pinned(at.folder), asked[place])
     except (LabelwrightError, ValueError) as error:
         st.warning("The prompt can not be rendered again:")
         show_text(str(error), 1_000)
@@ -52,6 +58,26 @@ def show_prompt(at: Desk, votes: Sequence[VoteLine], token: str) -> None:
     for message in again.messages:
         st.caption(escaped(message.role))
         show_text(message.content, _LONGEST)
+
+
+# Part of the key: the run, its templates, and the answer, whose examples were decided before it.
+@st.cache_data(max_entries=64, show_spinner=False)
+def _again(
+    _reader: RunReader,
+    folder: Path,  # noqa: ARG001
+    born: tuple[int, int],  # noqa: ARG001
+    pinned: tuple[tuple[str, int], ...],  # noqa: ARG001
+    vote: VoteLine,
+) -> SentAgain:
+    # Only now: it takes half a second and 40 MB, and few readers want it.
+    from .wording import sent_again
+
+    return sent_again(_reader, vote)
+
+
+def _pinned(folder: Path) -> tuple[tuple[str, int], ...]:
+    files = sorted((folder / PROMPT_FOLDER).rglob("*.md"))
+    return tuple((str(file), file.stat().st_mtime_ns) for file in files)
 
 
 _HELD = {

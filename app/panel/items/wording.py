@@ -11,8 +11,7 @@ from ....tools.prompts import Message, PromptLibrary
 from ....tools.task import TaskConfig
 from ....tools.watch import RunReader
 from ....tools.watch.item import VoteLine, asked_together, examples_at
-
-PROMPTS_FOLDER = "prompts"
+from .prompt import PROMPT_FOLDER
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def sent_again(
     settings = next(one for one in reader.config["annotators"] if one["name"] == vote.annotator)
     config = ChatAnnotatorConfig.model_validate(settings)
     task = TaskConfig.model_validate(reader.config["task"])
-    pinned = PromptLibrary([reader.folder / PROMPTS_FOLDER]) if prompts is None else prompts
+    pinned = PromptLibrary([reader.folder / PROMPT_FOLDER]) if prompts is None else prompts
     wording = Wording(config, task, pinned)
     together = asked_together(reader, vote.call_id)
     texts = reader.texts([item for item, _ in together])

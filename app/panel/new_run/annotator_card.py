@@ -10,6 +10,7 @@ import streamlit as st
 
 from ....tools.errors import DataError
 from ..plain import escaped, show_text, visible
+from .checks import VARIABLE
 from .endpoint_test import test
 from .form import Form, optional
 
@@ -87,18 +88,23 @@ def _endpoint(annotator: dict[str, Any], key: Any) -> None:
         placeholder="OpenAI's; or such as http://localhost:11434/v1",
     ).strip()
     optional(annotator, "base_url", url)
+    now, place = str(annotator.get("api_key_env", "OPENAI_API_KEY")), key("env")
+    if place not in st.session_state:
+        st.session_state[place] = now if VARIABLE.fullmatch(now) else ""
     variable = st.text_input(
         "Environment variable with the key",
-        value=str(annotator.get("api_key_env", "OPENAI_API_KEY")),
-        key=key("env"),
+        key=place,
         help="The name of the variable. The key itself stands in no file and on no page.",
+        on_change=_only_a_name,
+        args=(place, st.session_state[place]),
     ).strip()
-    if not (variable.isascii() and variable.isidentifier()):
-        # Not kept: it may be the key itself.
+    refused = st.session_state.pop(f"{place}_refused", False)
+    if refused or not VARIABLE.fullmatch(variable):
         st.error(
-            "This is not the name of a variable. Write its name, such as OPENAI_API_KEY, and "
-            "never the key."
+            "This is not the name of a variable, so it was not kept. Write the name, in capitals "
+            "such as OPENAI_API_KEY, and never the key."
         )
+    if not VARIABLE.fullmatch(variable):
         return
     optional(annotator, "api_key_env", variable, "OPENAI_API_KEY")
     if os.environ.get(variable):
@@ -108,6 +114,13 @@ def _endpoint(annotator: dict[str, Any], key: Any) -> None:
             f"{escaped(variable)} is not set where the panel runs. That is right for a server that "
             "needs no key; otherwise set it and start the panel again."
         )
+
+
+def _only_a_name(place: str, before: str) -> None:
+    """Put back what stood in the field before: what is no name may be the key itself."""
+    if not VARIABLE.fullmatch(st.session_state[place].strip()):
+        st.session_state[place] = before
+        st.session_state[f"{place}_refused"] = True
 
 
 def _price(annotator: dict[str, Any], key: Any) -> None:

@@ -19,6 +19,8 @@ _FEWEST_WORDS = 4
 _LONGEST_NAME = 80
 _MOST_PAIRS = 200
 _WORD = re.compile(r"\w{3,}")
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+"""Names of environment variables that hold keys; few keys look like one."""
 _ANNOTATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,79}")
 Label = Mapping[str, Any]
 
@@ -101,6 +103,27 @@ def annotator_faults(annotators: Sequence[Mapping[str, Any]]) -> list[str]:
         if annotator["kind"] == "recorded" and not annotator.get("path"):
             faults.append(f"{name!r} has no file of votes.")
     return faults
+
+
+def misplaced_keys(config: Any) -> list[str]:
+    """What stands, anywhere in a configuration, where a key was written in place of its variable.
+
+    Never to be shown or kept: it may be the key.
+    """
+    found, waiting = [], [config]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            for name, value in node.items():
+                if name == "api_key" or (
+                    name == "api_key_env" and not VARIABLE.fullmatch(str(value))
+                ):
+                    found.append(str(value))
+                else:
+                    waiting.append(value)
+        elif isinstance(node, list):
+            waiting += node
+    return found
 
 
 def shape_fault(config: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from .. import formats
 from ..plain import escaped, show_text, visible
 from .draft import SUFFIXES, Draft, blank, drafts, from_data, from_demo, new_draft, uploads
 from .form import Form, go
+from .removal import offer_removal
 from .sample import sample
 
 _MOST = 30
@@ -114,8 +115,10 @@ def _earlier_drafts() -> None:
         return
     with st.expander("Go on with a draft"):
         chosen = st.selectbox("Draft", known, key="new_draft", format_func=_described)
-        if st.button("Open this draft", key="new_open"):
-            go("data", chosen)
+        with st.container(horizontal=True):
+            if st.button("Open this draft", key="new_open"):
+                go("data", chosen)
+            offer_removal(chosen)
 
 
 def _described(draft: Draft) -> str:

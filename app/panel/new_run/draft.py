@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -14,8 +15,10 @@ from typing import IO, Any
 
 import yaml
 
-from ....tools.errors import ConfigError, DataError
-from ..session import run_named, runs_root
+from ....tools.errors import ConfigError, DataError, LabelwrightError
+from ....tools.watch import run_status
+from ...runs import list_runs
+from ..session import born, reader, run_named, runs_root
 
 FILE = "run.yaml"
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
@@ -76,13 +79,71 @@ class Draft:
         return path
 
 
-def new_draft(config: dict[str, Any]) -> Draft:
-    """Make a draft."""
+def new_draft(config: dict[str, Any], name: str = "") -> Draft:
+    """Make a draft, under a name of its own if none is given."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    draft = Draft(drafts_root() / f"{stamp}-{secrets.token_hex(2)}")
-    draft.folder.mkdir(parents=True)
+    draft = Draft(drafts_root() / (name or f"{stamp}-{secrets.token_hex(2)}"))
+    # A name that was given may be taken by another tab in this very moment, for the same.
+    draft.folder.mkdir(parents=True, exist_ok=bool(name))
     draft.save(config)
     return draft
+
+
+def draft_of_task(given: str) -> Draft:
+    """The draft of a task that an accepted proposal left; made when it is first asked for.
+
+    Raises:
+        ConfigError: As `from_task`.
+    """
+    run, file = _task_file(given)
+    mark = f"{given} {born(run)} {file.stat().st_mtime_ns}"
+    name = f"task-{hashlib.sha256(mark.encode()).hexdigest()[:16]}"
+    return open_draft(name) or new_draft(from_task(given), name)
+
+
+def delete_draft(name: str) -> None:
+    """Delete a draft with its files.
+
+    Raises:
+        ConfigError: There is no such draft, or something needs its files.
+    """
+    draft = open_draft(name)
+    if draft is None:
+        raise ConfigError("There is no draft of this name any more.")
+    if users := _users(draft):
+        raise ConfigError(
+            f"Nothing was deleted: its files are needed by {', '.join(users[:5])}. Finish the run, "
+            "or delete what needs them, before."
+        )
+    try:
+        shutil.rmtree(draft.folder)
+    except OSError as error:
+        raise ConfigError(f"The draft can not be deleted: {error.strerror}.") from error
+
+
+def _users(draft: Draft) -> list[str]:
+    """Other drafts and runs that could not go on without a draft's files."""
+    home = draft.folder.resolve()
+
+    def inside(path: Any) -> bool:
+        return isinstance(path, str) and Path(path).is_relative_to(home)
+
+    def needs(config: dict[str, Any], read_already: bool) -> bool:
+        votes = [one.get("path") for one in config["annotators"]]
+        return any(map(inside, votes)) or (not read_already and inside(config["data"]["path"]))
+
+    found = []
+    for other in drafts():
+        if other.name != draft.name and str(home) in other.file.read_text(encoding="utf-8"):
+            found.append(f"the draft {other.name}")
+    for run in list_runs(runs_root()):
+        try:
+            # Rows of the input are read once, before anything else; votes whenever it goes on.
+            if needs(reader(run).config, run_status(run).state == "finished"):
+                found.append(f"the run {run.name}")
+        except (LabelwrightError, LookupError, TypeError, AttributeError, OSError):
+            continue
+    return found
 
 
 def open_draft(name: str) -> Draft | None:
@@ -178,14 +239,7 @@ def from_task(given: str) -> dict[str, Any]:
     Raises:
         ConfigError: There is no such file, or it can not be read.
     """
-    match = _TASK.fullmatch(given)
-    run = run_named(match["run"]) if match else None
-    file = run / "proposals" / match["file"] if match and run else None
-    if run is None or file is None or not file.is_file():
-        raise ConfigError(
-            f"{given[:100]!r} is no task of a run: expected RUN/NNN-task.yaml, as accepting a "
-            "proposal writes it."
-        )
+    run, file = _task_file(given)
     config = read((run / "run.yaml").read_text(encoding="utf-8"))
     config["task"] = read(file.read_text(encoding="utf-8"))["task"]
     config.pop("replay_of", None)
@@ -245,6 +299,18 @@ def _spell_out(found: Any) -> None:
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _task_file(given: str) -> tuple[Path, Path]:
+    match = _TASK.fullmatch(given)
+    run = run_named(match["run"]) if match else None
+    file = run / "proposals" / match["file"] if match and run else None
+    if run is None or file is None or not file.is_file():
+        raise ConfigError(
+            f"{given[:100]!r} is no task of a run: expected RUN/NNN-task.yaml, as accepting a "
+            "proposal writes it."
+        )
+    return run, file
 
 
 def _earlier_votes(votes: Path, annotators: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,14 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from ...probe import CAP_USD, REQUESTS
 from .. import formats, processes
 from ..plain import escaped, show_text
 from .draft import written
 from .form import Form
-
-CAP_USD = 0.05
-REQUESTS = 16
-"""Hard limits of a test; the command keeps to them as a run keeps to its budget."""
 
 
 def test(form: Form, annotator: dict[str, Any], key: str) -> None:

@@ -8,8 +8,9 @@ from ....tools.errors import LabelwrightError
 from ..plain import escaped, show_text
 from . import annotators_step, budget_step, columns_step, data_step, labels_step, start_step
 from .checks import shape_fault
-from .draft import Draft, from_task, new_draft, open_draft
+from .draft import Draft, draft_of_task, open_draft
 from .form import DRAFT, STEP, Form, Step, go
+from .removal import offer_removal
 
 STEPS: dict[str, tuple[str, Step]] = {
     "data": ("Data", data_step.show),
@@ -78,6 +79,7 @@ def _onwards(draft: Draft, names: list[str], at: int) -> None:
     with st.container(horizontal=True):
         back = at > 0 and st.button("Back", key="new_back")
         following = at + 1 < len(names) and st.button("Next", key="new_next", type="primary")
+        offer_removal(draft)
     if back:
         go(names[at - 1], draft)
     if following:
@@ -90,7 +92,7 @@ def _take_task() -> None:
     if not given or st.query_params.get(DRAFT):
         return
     try:
-        draft = new_draft(from_task(given))
+        draft = draft_of_task(given)
     except LabelwrightError as error:
         st.error("The proposal's task can not be used:")
         show_text(str(error))

@@ -18,8 +18,12 @@ _REASONS = 5
 _LONGEST_CELL = 300
 _MOST_GOLD = 500
 _EMPTY = "the text is empty"
+_MOST_VALUES = 10_000
+_LONGEST_TEXT = 2_000
 _MOST_CHARACTERS = 400_000_000
-"""Characters of texts that are read: a small file can unpack to more than there is time for."""
+"""Characters of rows that are read: a small file can unpack to more than there is time for."""
+_ROW = 200
+"""Characters that a row counts for beside its own: a short one takes memory, too."""
 
 
 @dataclass
@@ -34,7 +38,7 @@ class Sample:
         reasons: The first reasons, with lines.
         duplicates: Rows whose text was there before.
         first: The first rows, for a table.
-        texts: The texts that the template makes of them.
+        texts: The beginnings of the texts that the template makes of them.
         gold: Rows by value of the gold column, the most frequent first.
         cut: Whether the file is larger than what was gone through.
     """
@@ -94,6 +98,7 @@ def _sample(
         if characters > _MOST_CHARACTERS:
             found.cut = True
             break
+        characters += _ROW
         if isinstance(row, Rejected):
             found.rejected += 1
             found.empty += row.reason == _EMPTY
@@ -101,21 +106,24 @@ def _sample(
                 found.reasons.append(f"Line {row.line}: {row.reason}.")
             continue
         found.rows += 1
-        characters += len(row.text)
+        cells = sum(len(cell) for cell in row.fields.values() if isinstance(cell, str))
+        characters += max(len(row.text), cells)
         if len(columns) < _MOST_GOLD:
             columns.update(dict.fromkeys(row.fields))
         if (digest := hash(row.text)) in seen:
             found.duplicates += 1
         seen.add(digest)
         if gold and row.fields.get(gold) not in (None, ""):
-            labels[str(row.fields[gold])] += 1
+            label = str(row.fields[gold])[:_LONGEST_TEXT]
+            if label in labels or len(labels) < _MOST_VALUES:
+                labels[label] += 1
         if len(found.first) < FIRST:
             found.first.append({name: _cell(value) for name, value in row.fields.items()})
-            found.texts.append(row.text)
+            found.texts.append(row.text[:_LONGEST_TEXT])
     found.columns = list(columns)
     found.gold = dict(labels.most_common(_MOST_GOLD))
     return found
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else shortened(visible(str(value)), _LONGEST_CELL)
+    return "" if value is None else visible(shortened(str(value), _LONGEST_CELL))

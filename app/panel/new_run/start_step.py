@@ -9,13 +9,13 @@ from typing import Any
 
 import streamlit as st
 
-from ....tools.errors import ConfigError
+from ....tools.errors import ConfigError, LabelwrightError
 from ...runs import CONFIG_FILE
 from .. import processes
 from ..links import STARTED, open_page
 from ..plain import escaped, show_text
 from ..session import runs_root
-from .checks import shape_fault
+from .checks import misplaced_keys, shape_fault
 from .draft import read, written
 from .form import Form
 from .quote import show_quote
@@ -59,14 +59,18 @@ def _advanced(form: Form, text: str) -> None:
             "All options that this page does not show can be set here; they stay as they are when "
             "the steps are changed. Paths are those of the machine where the panel runs."
         )
-        edited = st.text_area(
-            "Configuration",
-            value=text,
-            key=form.key(f"yaml_{hashlib.sha256(text.encode()).hexdigest()[:8]}"),
-            height=420,
-            label_visibility="collapsed",
-        )
-        if not st.button("Apply", key=form.key("apply")):
+        place = form.key(f"yaml_{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+        st.session_state.setdefault(place, text)
+        edited = st.text_area("Configuration", key=place, height=420, label_visibility="collapsed")
+        applied = st.button("Apply", key=form.key("apply"), on_click=_without_keys, args=(place,))
+        if st.session_state.pop(f"{place}_refused", False):
+            st.error(
+                "Nothing was changed: a key, or what is no name of a variable, stood in it and was "
+                "taken out. Keys come from the environment only: write the name of the variable, "
+                "in capitals, into 'api_key_env'."
+            )
+            return
+        if not applied:
             return
         try:
             config = read(edited)
@@ -80,6 +84,20 @@ def _advanced(form: Form, text: str) -> None:
     form.config.clear()
     form.config.update(config)
     form.show_anew()
+
+
+def _without_keys(place: str) -> None:
+    """Take keys out of what was typed before anything is done with it."""
+    text = st.session_state[place]
+    try:
+        found = misplaced_keys(read(text))
+    except ConfigError:
+        return
+    for key in sorted(found, key=len, reverse=True):
+        text = text.replace(key, "") if key else text
+    if found:
+        st.session_state[place] = text
+        st.session_state[f"{place}_refused"] = True
 
 
 def _start(form: Form, text: str, quoted: bool) -> None:
@@ -121,8 +139,12 @@ def _start(form: Form, text: str, quoted: bool) -> None:
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         file = started / f"{_slug(name)}-{digest}.yaml"
         file.write_text(text, encoding="utf-8")
-        processes.start_run(file, name)
-        open_page("", **{STARTED: name})
+        try:
+            processes.start_run(file, name)
+        except LabelwrightError as error:
+            st.error(escaped(str(error), 400))
+        else:
+            open_page("", **{STARTED: name})
 
 
 def _missing_keys(config: dict[str, Any]) -> list[str]:

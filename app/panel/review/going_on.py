@@ -5,12 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from ....tools.errors import LabelwrightError
+from ....tools.reviews import REVIEW
 from ....tools.watch.desk import Desk, order
+from ....tools.watch.proposals import RUN_KINDS, read_proposals
 from ....tools.watch.queue import Queue
 from ..formats import number
 from ..plain import escaped
 from ..processes import resume_run
+from ..run_page.orders import pending_orders
 
+_FREE = frozenset((REVIEW, "dismiss_proposal", "stop", "finish", "hand_in"))
+"""Kinds of orders for which nothing is ever bought."""
 _SURE = "review_hand_in_sure"
 
 
@@ -32,8 +37,23 @@ def go_on(at: Desk, state: str, stands: Queue | None) -> None:
             # To resume it would be to go on with all of it, and to spend.
             st.caption(f"{wait}, and are when the run goes on.")
             return
+        if _buys(at):
+            st.caption(
+                f"{wait}. They are with what else was ordered of the run, which may buy something: "
+                "Resume, on the page Run."
+            )
+            return
         st.caption(f"{wait}. Nothing is bought for them.")
         st.button("Take them up now", key="review_resume", on_click=_resume, args=(at,))
+
+
+def _buys(at: Desk) -> bool:
+    """Whether a run that is resumed may buy something: orders wait, or an accepted proposal."""
+    if not _FREE.issuperset(pending_orders(at.reader)):
+        return True
+    return any(
+        one.state == "accepted" and one.kind in RUN_KINDS for one in read_proposals(at.reader)
+    )
 
 
 def _hand_in(at: Desk, stands: Queue) -> None:

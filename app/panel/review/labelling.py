@@ -16,7 +16,7 @@ from ..items.tables import show_table
 from ..plain import LONGEST, escaped, show_text
 from . import keys
 from .keys import QUIET_S
-from .words import spoken
+from .words import BLIND, NOT_BLIND, spoken
 
 _LARGE = 20
 """Labels from which a field helps to find one."""
@@ -67,7 +67,9 @@ def _text(desk: Desk, reviewer: str, question: Question, token: str) -> None:
         show_text(question.text, _WHOLE if whole else LONGEST)
     reasons = [escaped(question.purpose.replace("_", " ")) or "review"]
     if question.blind:
-        reasons.append("votes stay hidden until you have answered")
+        reasons.append(BLIND)
+    if desk.log.ever_answered(question.item_id, reviewer):
+        reasons.append(NOT_BLIND)
     if any(word.verdict == "flag" for word in desk.log.words(question.item_id, reviewer)):
         reasons.append("flagged by you")
     st.caption(f"{escaped(question.item_id, 60)} · {' · '.join(reasons)}")

@@ -11,6 +11,9 @@ _SAID = {
     "undo": "took the last word back",
 }
 
+BLIND = "votes stay hidden until you have answered"
+NOT_BLIND = "you have answered it before, so this answer is kept as not blind"
+
 
 def spoken(word: Review) -> str:
     """What somebody said; it holds the label as it is, so it is not safe where Markdown is read."""

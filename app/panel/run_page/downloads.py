@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import streamlit as st
 from ....tools.export import write_csv
 from ....tools.watch import RunReader, RunStatus
 from ....tools.watch.reader import CONFIG_FILE
-from .. import formats, processes
+from .. import processes
 from ..plain import show_text
 from ..session import born, runs_root
 
@@ -100,7 +99,7 @@ def _exported(folder: Path, reader: RunReader, suffix: str) -> None:
         help="The labels as they stand are written in the background, then offered here.",
     )
     if waiting:
-        _wait(key)
+        processes.waiting(key, "The labels are being written")
 
 
 def export_path(folder: Path, reader: RunReader, suffix: str) -> Path:
@@ -118,12 +117,3 @@ def _export(key: str, folder: Path, path: Path, suffix: str) -> None:
     place = ("--format", suffix, "--out", str(path.resolve()))
     processes.forget(key)
     processes.command(key, ("export", str(folder.resolve()), *place))
-
-
-@st.fragment(run_every=1)
-def _wait(key: str) -> None:
-    job = processes.job(key)
-    if job is None or job.state != "running":
-        st.rerun()
-    since = formats.duration(time.time() - job.began)
-    st.caption(f"The labels are being written, for {since} so far.")

@@ -12,22 +12,20 @@ from ....tools.watch.live import Live
 from ....tools.watch.reader import LEDGER_FILE
 from ....tools.watch.status import RunStatus
 from .. import processes
+from ..formats import STATES
 from ..links import open_page
 from ..plain import escaped, show_text
 from . import facts
 from .downloads import downloads
 from .orders import order, pending_orders
 
-STATES = {
-    "not_started": ("not started", ""),
-    "running": ("running", "lw-on"),
-    "waiting_for_people": ("waiting for people", "lw-on"),
-    "stopped": ("paused", ""),
-    "interrupted": ("interrupted", "lw-bad"),
-    "failed": ("failed", "lw-bad"),
-    "finished": ("finished", ""),
+_LOOKS = {
+    "running": "lw-on",
+    "waiting_for_people": "lw-on",
+    "interrupted": "lw-bad",
+    "failed": "lw-bad",
 }
-"""How a state is called on the page, and how it looks."""
+"""How states look that are to be seen at once."""
 _NOTES = {
     "not_started": "It has not begun. It begins with Start; until then nothing is spent.",
     "waiting_for_people": "It waits for answers that only people can give, and spends nothing.",
@@ -39,7 +37,7 @@ _NOTES = {
 
 def show_head(folder: Path, live: Live, status: RunStatus) -> None:
     """Draw name, state, buttons, and what is to be known about the state."""
-    word, look = STATES[status.state]
+    word, look = STATES[status.state], _LOOKS.get(status.state, "")
     st.html(
         f'<div class="lw-head"><h1>{facts.safe(folder.name)}</h1>'
         f'<span class="lw-state {look}">{word}</span></div>'

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from doubles.going_run import going
 from doubles.operator_run import write_run
 from rich.console import Console
 
@@ -147,9 +148,8 @@ def test_audits_are_blind_and_doubtful_labels_are_not(cli: Cli, waiting: Path) -
 
 
 def test_a_run_that_is_going_on_has_no_questions(cli: Cli, waiting: Path) -> None:
-    from labelwright.tools.locking import hold
 
-    with hold(waiting / "run.lock", waiting):
+    with going(waiting):
         out = cli("review", "w", "--by", "ann", typed="1\n").stdout
     assert "The run is going on" in out
     assert said(waiting) == []

@@ -11,7 +11,10 @@ import signal
 import sqlite3
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -39,13 +42,25 @@ def carry_on(config: Path, folder: Path, death: Death | None = None, timeout_s: 
         Its exit code: 0 when the run has finished, -9 when it was killed.
     """
     process = _FORKS.Process(target=_work, args=(config, folder, death))  # type: ignore[attr-defined]
-    process.start()
+    with _no_main_module():
+        process.start()
     process.join(timeout_s)
     if process.is_alive():
         process.kill()
         process.join()
         raise TimeoutError(f"{folder}: still running after {timeout_s:g} s")
     return int(process.exitcode)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """A forked process imports the main module, which a test of a page leaves as its own script."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _work(config: Path, folder: Path, death: Death | None) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doubles.going_run import going
 from malicious import LABELS, alive, write_malicious
 from streamlit.testing.v1 import AppTest
 
 from labelwright.app.panel import processes
 from labelwright.tools.ledger import Consensus, Ledger
-from labelwright.tools.locking import hold
 
 
 def script() -> None:
@@ -168,7 +168,7 @@ def test_a_replay_shows_where_other_rules_would_have_stopped(finished_run: Path)
 
 
 def test_a_run_that_is_going_on_is_not_replayed(finished_run: Path) -> None:
-    with hold(finished_run / "run.lock", "The run"):
+    with going(finished_run):
         at = choose(opened("finished"), "compare_part", "Stop rules")
         assert at.button(key="compare_replay").disabled
 

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from doubles.going_run import going
 from malicious import (
     EVIL,
     GUIDELINES,
@@ -21,7 +22,6 @@ from labelwright.app.panel.review.keys import LABELS as KEYS
 from labelwright.app.panel.review.keys import matching
 from labelwright.app.panel.review.who import LONGEST_NAME, as_name
 from labelwright.tools.ledger import Ledger
-from labelwright.tools.locking import hold
 from labelwright.tools.reviews import wants_second
 
 
@@ -274,7 +274,7 @@ def test_a_name_is_needed_and_made_decent(waiting_run):
 
 
 def test_a_run_that_is_going_on_has_no_questions_now(waiting_run):
-    with hold(waiting_run / "run.lock", "held by the test"):
+    with going(waiting_run):
         at = opened("waiting")
         assert "going on" in at.info[0].value
         assert not labels(at)

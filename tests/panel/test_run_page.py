@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow
 import pytest
+from doubles.going_run import going
 from malicious import LABELS, alive, write_malicious
 from streamlit.testing.v1 import AppTest
 
@@ -19,7 +20,6 @@ from labelwright.app.panel.run_page.downloads import as_csv, export_path
 from labelwright.app.panel.run_page.drawing import machine
 from labelwright.app.panel.session import reader
 from labelwright.tools.ledger import Ledger
-from labelwright.tools.locking import hold
 from labelwright.tools.watch import RunReader
 from labelwright.tools.watch.agreement import Votes
 from labelwright.tools.watch.live import Live
@@ -96,7 +96,7 @@ def summary(finished_run: Path) -> dict[str, Any]:
 @pytest.fixture
 def running(finished_run: Path) -> Iterator[Path]:
     """A run with figures that looks as if its process were going on."""
-    with hold(finished_run / "run.lock", "The run"):
+    with going(finished_run):
         yield finished_run
 
 
@@ -258,7 +258,7 @@ def test_a_run_that_has_not_begun_says_how_to_begin(empty_run: Path) -> None:
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_young_run_has_no_figures_yet_and_says_so(empty_run: Path, figure: str) -> None:
-    with hold(empty_run / "run.lock", "The run"):
+    with going(empty_run):
         at = choose(opened(empty_run), "run_figure", figure)
         assert not at.exception
         assert "running" in shown(at)

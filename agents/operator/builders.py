@@ -151,7 +151,8 @@ def _item(words: str | None, facts: Facts) -> str:
         return said
     if said.casefold() in {"this", "it", "this item", "this text", "this label", "that"}:
         if facts.item is None:
-            raise NotUnderstood('say which item by its id, as in "why m0001".')
+            such = f", as in `why {facts.an_item}`" if facts.an_item else ""
+            raise NotUnderstood(f"open an item on the page Items, or say its id{such}.", near=False)
         return facts.item
     raise NotUnderstood(f"the pool has no item {said[:80]!r}.")
 

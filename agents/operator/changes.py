@@ -124,7 +124,10 @@ def _stop(order: Order, facts: Facts) -> _Made:
 
 def _resume(_: Order, facts: Facts) -> _Made:
     left = None if facts.cap is None else max(0, facts.cap - facts.balance.committed)
-    notes = [] if left is None else [f"It may spend the {show(left)} that its cap leaves."]
+    if facts.state == "finished" and facts.only_reviews:
+        notes = ["Nothing is bought: the labels are learned and delivered again."]
+    else:
+        notes = [] if left is None else [f"It may spend the {show(left)} that its cap leaves."]
     if facts.state == "waiting_for_people" and facts.questions:
         notes.append(f"{facts.questions} questions are open; it goes on with the answers it has.")
     patch = f"# No field of run.yaml; from a script:\n# labelwright resume {facts.name}\n"
@@ -277,7 +280,6 @@ def _hand_in(order: Order, facts: Facts) -> _Made:
 def _guideline(order: Order, facts: Facts) -> _Made:
     text = order.payload["text"]
     old = facts.guidelines.rstrip()
-    last = old.splitlines()[-1] if old else "no guidelines yet"
     notes = (
         "The task of a run is pinned. A task for a new run is written, with the votes that were "
         "given; put them before the other annotators where they still hold. This run goes on as "
@@ -286,8 +288,8 @@ def _guideline(order: Order, facts: Facts) -> _Made:
     changed = f"{old}\n\n{text}".strip()
     return (
         "Add a guideline, for a new run",
-        (f"guidelines end: {last}",),
-        (f"guidelines end: {text}",),
+        (),
+        (f"guidelines: {text}",),
         notes,
         _yaml({"task": {"guidelines": changed}}),
     )

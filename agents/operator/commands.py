@@ -68,7 +68,10 @@ COMMANDS: tuple[Command, ...] = (
         _re(
             r"(?:the |run )?(?:status|state|progress)(?: of the run)?|where are (?:we|you)|how far"
             r"(?: are (?:we|you)| is it)?|what(?:'s| is) (?:going on|happening|the status)|"
-            r"how is it going|what are you doing"
+            r"how is it going|what are you doing|"
+            r"how many(?: \w+)? (?:are|is)(?: there)? left(?: for (?:me|us))?(?: to (?:answer|"
+            r"review|label|do))?|what(?: should (?:i|we) do)? next|what(?:'s| is) next|"
+            r"what (?:should|can) (?:i|we) do now|what waits(?: for me)?"
         ),
         builders.question("status"),
     ),

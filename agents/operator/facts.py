@@ -10,6 +10,7 @@ from typing import Any
 
 from ...tools.ledger import OPERATOR, Balance
 from ...tools.money import to_nano
+from ...tools.reviews import REVIEW
 from ...tools.watch import RunReader, run_status
 from ...tools.watch.money import cap_in_force, ordered_usd
 from ...tools.watch.proposals import Suggestion, read_proposals
@@ -26,6 +27,8 @@ class Facts:
         point: What a point of accuracy is worth, and where the figure comes from, if that is known.
         questions: Open questions to people.
         waiting: Whether an order waits that a resume would carry out.
+        only_reviews: Whether all that wait are corrections, for which nothing is bought.
+        an_item: Id of an item of the pool, for an example.
         item: The item that the page is about, for "this".
         by: Name of the operator.
     """
@@ -39,6 +42,8 @@ class Facts:
     proposals: tuple[Suggestion, ...] = ()
     questions: int = 0
     waiting: bool = False
+    only_reviews: bool = False
+    an_item: str = ""
     guidelines: str = ""
     item: str | None = None
     by: str = OPERATOR
@@ -55,7 +60,7 @@ def read_facts(reader: RunReader, *, item: str | None = None, by: str = OPERATOR
     """The facts of a run, by a handful of small queries."""
     task = reader.config["task"]
     pending = reader.rows(
-        "SELECT count(*) FROM directives WHERE kind <> 'stop' "
+        "SELECT DISTINCT kind FROM directives WHERE kind <> 'stop' "
         "AND seq NOT IN (SELECT directive FROM acknowledgements)"
     )
     known = bool(item) and _has_item(reader, str(item))
@@ -68,7 +73,9 @@ def read_facts(reader: RunReader, *, item: str | None = None, by: str = OPERATOR
         point=_point(reader),
         proposals=tuple(read_proposals(reader)),
         questions=_questions(reader.folder),
-        waiting=bool(pending and pending[0][0]),
+        waiting=bool(pending),
+        only_reviews={kind for (kind,) in pending} == {REVIEW},
+        an_item=_first_item(reader),
         guidelines=task.get("guidelines") or "",
         item=item if known else None,
         by=by or OPERATOR,
@@ -142,6 +149,11 @@ def _questions(folder: Path) -> int:
             return sum(1 for line in file if line.strip())
     except FileNotFoundError:
         return 0
+
+
+def _first_item(reader: RunReader) -> str:
+    found = reader.items("SELECT id FROM items ORDER BY position LIMIT 1")
+    return str(found[0][0]) if found else ""
 
 
 def _has_item(reader: RunReader, item: str) -> bool:

@@ -36,7 +36,8 @@ def parse(text: str, facts: Facts) -> Order | Question | Unclear:
         for command, found in _matches(words):
             return command.build(Heard(found, facts))
     except NotUnderstood as error:
-        return Unclear(f"{str(error)[:1].upper()}{str(error)[1:]}", _near(cleaned(text)))
+        near = _near(cleaned(text)) if error.near else ()
+        return Unclear(f"{str(error)[:1].upper()}{str(error)[1:]}", near)
     if not words:
         return Unclear("Nothing was said.", ("help", "status"))
     return Unclear("That is none of the commands.", _near(words))

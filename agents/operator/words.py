@@ -26,7 +26,16 @@ _LIST = re.compile(r"\s*(?:,|;|&|\+)\s*(?:and\s+)?|\s+and\s+", re.IGNORECASE)
 
 
 class NotUnderstood(ValueError):
-    """What was meant could not be read; the message says so to the person."""
+    """What was meant could not be read; the message says so to the person.
+
+    Args:
+        why: The message.
+        near: Whether sentences like it are to be named; not where it was read but lacks something.
+    """
+
+    def __init__(self, why: str, *, near: bool = True) -> None:
+        super().__init__(why)
+        self.near = near
 
 
 def cleaned(text: str) -> str:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...tools.errors import ConfigError
+from ...tools.reviews import REVIEW
 from ..console import print_json, stdout
 from ..options import RUNS, Json, Run, Runs
 from ..runs import find_run, is_running, list_runs, read_state
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_WORDS = {"stop": "pause"}
+"""Kinds of directives that people know by another word."""
 
 
 def status(
@@ -91,8 +95,8 @@ def _show_one(console: Console, state: dict[str, Any]) -> None:
     ]
     for name, value in lines:
         console.print(f"  {name:<11} {value}", soft_wrap=True)
-    for order in state["directives"]:
-        console.print(f"  {'Directive':<11} {order['seq']}: {_order(order)}", soft_wrap=True)
+    for line in _orders(state["directives"]):
+        console.print(f"  {'Directive':<11} {line}", soft_wrap=True)
 
 
 def _name(state: dict[str, Any]) -> str:
@@ -100,10 +104,21 @@ def _name(state: dict[str, Any]) -> str:
     return f"{state['name']} (replay of {origin})" if origin else str(state["name"])
 
 
+def _orders(orders: list[dict[str, Any]]) -> list[str]:
+    lines = [f"{one['seq']}: {_order(one)}" for one in orders if one["kind"] != REVIEW]
+    # There may be hundreds.
+    reviews = [one for one in orders if one["kind"] == REVIEW]
+    taken = sum(one["acknowledged"] is not None for one in reviews)
+    for number, became in ((taken, "taken"), (len(reviews) - taken, "not yet taken up")):
+        if number:
+            lines.append(f"{number:,} review{'' if number == 1 else 's'} {became}")
+    return lines
+
+
 def _order(order: dict[str, Any]) -> str:
     answer = order["acknowledged"] or "not yet taken up"
     if order["kind"] != "cap":
-        return f"{order['kind']} ({answer})"
+        return f"{_WORDS.get(order['kind'], order['kind'].replace('_', ' '))} ({answer})"
     # The answer to a cap repeats it, and may say after a semicolon what it did not change.
     remark = answer.partition("; ")[2] if order["acknowledged"] else answer
     cap = f"cap set to {_usd(order['payload']['usd'])}"

@@ -8,8 +8,8 @@ from pathlib import Path
 import streamlit as st
 
 from ...tools.errors import LabelwrightError
-from ...tools.money import to_nano
 from ...tools.watch import run_status
+from ...tools.watch.money import cap_in_force
 from ..runs import CONFIG_FILE, list_runs
 from . import formats, processes
 from .links import STARTED, open_page
@@ -117,9 +117,18 @@ def _facts(folder: Path) -> str:
     files = reader(folder)
     try:
         row = files.rows("SELECT spent FROM journal ORDER BY seq DESC LIMIT 1")
-        cap = to_nano(float(files.config["budget"]["usd"]))
-    except (LabelwrightError, LookupError, TypeError, ValueError, OSError):
+        cap = cap_in_force(files)[0]
+    except (
+        LabelwrightError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        ArithmeticError,
+        OSError,
+    ):
         return "its files can not be read; labelwright doctor says more"
     spent = formats.money(row[0][0] if row else 0)
     began = formats.ago((folder / CONFIG_FILE).stat().st_mtime)
-    return escaped(f"{spent} of {formats.money(cap)} · {began}")
+    whole = "" if cap is None else f" of {formats.money(cap)}"
+    return escaped(f"{spent}{whole} · {began}")

@@ -47,6 +47,8 @@ h2 { font-size: 1.25rem !important; }
 h3 { font-size: 1.08rem !important; }
 [data-testid="stMetricValue"] { font-size: 1.45rem; }
 [data-testid="stMetricLabel"] p { overflow-wrap: anywhere; white-space: normal; }
+[data-testid="stBaseButton-tertiary"] p { text-align: start; text-decoration: underline;
+  text-decoration-color: color-mix(in srgb, currentColor 35%, transparent); }
 .stMarkdown, .stAlert { overflow-wrap: anywhere; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-left: .9rem; padding-right: .9rem; }
@@ -55,5 +57,17 @@ h3 { font-size: 1.08rem !important; }
 
 
 def apply() -> None:
-    """Put the rules into the page; they take no room."""
-    st.html(f"<style>{_CSS}</style>")
+    """Put the panel's rules into the page; they take no room."""
+    rules(_CSS)
+
+
+def rules(css: str) -> None:
+    """Put rules of style into the page; they take no room.
+
+    Not alone: Streamlit keeps what is nothing but style among its passing messages, where the next
+    one of a part that runs by itself takes its place.
+    """
+    st.html(
+        '<div class="lw-rules"></div>'
+        f"<style>.stElementContainer:has(.lw-rules) {{ display: none; }}\n{css}</style>"
+    )

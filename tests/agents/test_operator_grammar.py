@@ -161,7 +161,25 @@ def test_help_and_documentation_come_from_the_list():
 def test_this_is_the_item_that_is_open():
     assert parse("why this label?", OPEN) == Question("why", items=("m1",))
     assert parse("this is delivery", OPEN) == review("m1", "delivery")
-    assert "which item by its id" in parse("why this label?", FACTS).why
+    read = parse("why this label?", replace(FACTS, an_item="m-2.x"))
+    assert read.why == "Open an item on the page Items, or say its id, as in `why m-2.x`."
+    assert read.near == ()
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["how many are left for me?", "how many questions are left for me to answer",
+     "what should I do next?", "what next", "what's next?"],
+)  # fmt: skip
+def test_what_is_left_to_do_is_part_of_the_status(said):
+    assert parse(said, FACTS) == Question("status")
+
+
+def test_a_resume_for_corrections_alone_says_that_nothing_is_bought():
+    now = replace(FACTS, state="finished", waiting=True)
+    assert "may spend the $6.00" in change(parse("resume", now), now).notes[0]
+    now = replace(now, only_reviews=True)
+    assert "Nothing is bought" in change(parse("resume", now), now).notes[0]
 
 
 def test_stop_is_told_apart_from_pause():
@@ -261,7 +279,7 @@ def test_a_resume_may_be_what_an_order_waits_for():
         ("a point is worth $20", "a point of accuracy: $5.00 (as configured)",
          "a point of accuracy: $20.00",
          "stopping:\n  items: null\n  error_cost_usd: null\n  point_value_usd: 20.0\n"),
-        ("guideline: Be brief.", "guidelines end: Be kind.", "guidelines end: Be brief.",
+        ("guideline: Be brief.", None, "guidelines: Be brief.",
          "task:\n  guidelines: |-\n    Be kind.\n\n    Be brief.\n"),
         ("focus on billing for 1 round", "next batches: as the selector chooses",
          "next 1 batch: search for billing",
@@ -274,7 +292,8 @@ def test_a_resume_may_be_what_an_order_waits_for():
 )  # fmt: skip
 def test_a_change_is_a_diff_and_a_patch(said, before, after, patch):
     made = change(parse(said, FACTS), FACTS)
-    assert (made.before, made.after, made.patch) == ((before,), (after,), patch)
+    was = () if before is None else (before,)
+    assert (made.before, made.after, made.patch) == (was, (after,), patch)
 
 
 def test_a_cap_below_what_is_spent_is_allowed_and_says_what_follows():

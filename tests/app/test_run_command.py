@@ -154,7 +154,18 @@ def test_stop_reaches_a_run_that_is_held_and_status_shows_it(cli: Cli, run_folde
     with hold(run_folder / "run.lock", "the run 'a'"):
         result = cli("stop", "a")
         assert result.exit_code == 0, result.stderr
-        assert "Directive   1: stop (not yet taken up)" in cli("status", "a").stdout
+        assert "Directive   1: pause (not yet taken up)" in cli("status", "a").stdout
+
+
+def test_status_counts_reviews_instead_of_listing_them(cli: Cli, run_folder: Path) -> None:
+    with Ledger(run_folder / "ledger.sqlite", create=False) as ledger:
+        first, *_ = [ledger.log.direct("review", {}) for _ in range(3)]
+        ledger.log.acknowledge(first, "refused")
+    shown = cli("status", "a").stdout
+    assert [line.split(None, 1)[1] for line in shown.splitlines() if "Directive" in line] == [
+        "1 review taken",
+        "2 reviews not yet taken up",
+    ]
 
 
 def test_stop_refuses_where_nothing_runs(cli: Cli, run_folder: Path) -> None:

@@ -133,6 +133,10 @@ def test_a_reload_finds_what_was_entered(runs_root: Path) -> None:
 def test_labels_are_added_as_lines_and_checked(runs_root: Path) -> None:
     draft = made("text\na\nb\n")
     at = opened(draft, "labels")
+    # Nothing was entered yet, so nothing is wrong yet.
+    assert "two labels or more" not in said(at)
+    widget(at, "text_area", "lines").set_value("alone").run()
+    widget(at, "button", "add_lines").click().run()
     assert "two labels or more" in said(at)
     lines = f"spam: unwanted\nSpam : again\n{MARKUP}\n" + "x" * 200
     widget(at, "text_area", "lines").set_value(lines).run()
@@ -141,7 +145,7 @@ def test_labels_are_added_as_lines_and_checked(runs_root: Path) -> None:
     assert "same name" in said(at)
     assert "longer than 80" in said(at)
     names = [label["name"] for label in draft.load()["task"]["labels"]]
-    assert names[:2] == ["spam", "Spam"]
+    assert names[:3] == ["alone", "spam", "Spam"]
     widget(at, "text_area", "guidelines").set_value("# Rules\n- one").run()
     assert draft.load()["task"]["guidelines"] == "# Rules\n- one"
 
@@ -173,10 +177,12 @@ def test_a_model_needs_a_price_that_somebody_stated(runs_root: Path) -> None:
     draft = made()
     at = opened(draft, "annotators")
     widget(at, "button", "add_chat").click().run()
-    assert "no price" in said(at)
-    assert "no model" in said(at)
+    # It was just added: what it lacks is said once somebody has begun with it.
+    assert "no price" not in said(at)
+    assert "no model" not in said(at)
     assert widget(at, "button", "a1_test").disabled
     widget(at, "text_input", "a1_model").set_value("m-1").run()
+    assert "no price" in said(at)
     widget(at, "selectbox", "a1_price").select("by tokens").run()
     assert "Both prices" in said(at)
     widget(at, "number_input", "a1_price_in").set_value(0.15).run()

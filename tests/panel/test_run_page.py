@@ -22,6 +22,7 @@ from labelwright.app.panel.session import reader
 from labelwright.tools.ledger import Ledger
 from labelwright.tools.watch import RunReader
 from labelwright.tools.watch.agreement import Votes
+from labelwright.tools.watch.feed import feed
 from labelwright.tools.watch.live import Live
 from labelwright.tools.watch.stage import NODES
 
@@ -34,9 +35,10 @@ def script() -> None:
     page()
 
 
-def opened(run: Path) -> AppTest:
+def opened(run: Path, **query: str) -> AppTest:
     at = AppTest.from_function(script, default_timeout=20)
-    at.query_params["run"] = run.name
+    for name, value in {"run": run.name, **query}.items():
+        at.query_params[name] = value
     return at.run()
 
 
@@ -284,6 +286,13 @@ def test_pause_is_an_order_in_the_ledger_and_given_once(running: Path) -> None:
     assert any("Pause was ordered" in info.value for info in at.info)
     # Labels of a run that is going on can not be taken.
     assert not [b for b in at.download_button if "Labels" in b.label]
+
+
+def test_an_order_is_given_in_the_visitors_name(running: Path) -> None:
+    opened(running, reviewer="Ada").button(key="run_pause").click().run()
+    assert directives(running) == [("stop", {"by": "Ada"})]
+    (told,) = [one for one in feed(RunReader(running))[0] if one.kind == "order"]
+    assert (told.who, told.title) == ("Ada", "Order 1: pause")
 
 
 def test_finish_asks_first(running: Path) -> None:

@@ -10,6 +10,7 @@ from labelwright.app.panel import processes, trouble
 from labelwright.app.panel.plain import escaped
 from labelwright.app.panel.processes import Job
 from labelwright.tools.errors import LedgerError, LockedError
+from labelwright.tools.ledger import Ledger
 
 MAIN = str(Path(trouble.__file__).with_name("main.py"))
 
@@ -68,6 +69,10 @@ def test_runs_are_listed_with_where_they_stand(finished_run: Path, empty_run: Pa
     captions = [c.value for c in at.caption]
     assert "not started" in captions[0]
     assert captions[1].startswith("finished")
+    with Ledger(finished_run / "ledger.sqlite", create=False) as ledger:
+        ledger.log.direct("cap", {"usd": 6.0})
+    # The cap that counts is the one that was ordered, not the one of the configuration.
+    assert escaped("of $6.00") in [c.value for c in at.run().caption][1]
 
 
 def test_the_address_keeps_the_run(finished_run: Path, empty_run: Path) -> None:

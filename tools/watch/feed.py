@@ -125,8 +125,8 @@ def _orders(reader: RunReader, most: int) -> list[Message]:
     ):
         given = json.loads(payload)
         who = OPERATOR
-        if kind == "review" and isinstance(given, dict):
-            who = str(given.get("reviewer") or who)
+        if isinstance(given, dict):
+            who = str(given.get("reviewer" if kind == REVIEW else "by") or who)
         found.append(
             Message(
                 key=f"o{seq}",

@@ -17,6 +17,7 @@ _NEW: dict[str, dict[str, Any]] = {
     "embedded": {"kind": "embedded", "name": "nearest", "tier": 1},
     "recorded": {"kind": "recorded", "name": "earlier", "tier": 1},
 }
+_AS_NEW = list(_NEW.values())
 
 
 def show(form: Form) -> None:
@@ -39,7 +40,8 @@ def show(form: Form) -> None:
     if added:
         annotators.append(_named(_NEW[added[0]], annotators))
         form.show_anew()
-    for fault in annotator_faults(annotators):
+    untouched = [one for one in annotators if {**one, "name": _NEW[one["kind"]]["name"]} in _AS_NEW]
+    for fault in annotator_faults(annotators, untouched):
         st.error(escaped(fault, 600))
     if not any(annotator.get("trusted") for annotator in annotators):
         st.warning(

@@ -76,8 +76,15 @@ def label_advice(labels: Sequence[Label]) -> list[str]:
     return advice
 
 
-def annotator_faults(annotators: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What keeps a run from being started with these annotators."""
+def annotator_faults(
+    annotators: Sequence[Mapping[str, Any]], untouched: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
+    """What keeps a run from being started with these annotators.
+
+    Args:
+        annotators: All of them.
+        untouched: Those that were just added: what they lack is not said yet.
+    """
     faults = []
     if not annotators:
         return ["There is no annotator: add one."]
@@ -95,6 +102,8 @@ def annotator_faults(annotators: Sequence[Mapping[str, Any]]) -> list[str]:
         elif count > 1:
             faults.append(f"{count} annotators are named {name!r}: rename one.")
     for annotator in annotators:
+        if annotator in untouched:
+            continue
         name = str(annotator.get("name", ""))[:_LONGEST_NAME]
         if annotator["kind"] != "embedded" and "price" not in annotator:
             faults.append(f"{name!r} has no price. An unknown price is refused, never taken as 0.")

@@ -24,7 +24,8 @@ def show(form: Form) -> None:
     task = form.config["task"]
     task["labels"] = _table(form, task["labels"])
     _paste(form)
-    for fault in label_faults(task["labels"]):
+    # What is still empty is no mistake yet; the last step checks again.
+    for fault in label_faults(task["labels"]) if task["labels"] else ():
         st.error(escaped(fault, 600))
     for advice in label_advice(task["labels"]):
         st.warning(escaped(advice, 600))

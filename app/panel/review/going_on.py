@@ -10,13 +10,14 @@ from ....tools.watch.desk import Desk, order
 from ....tools.watch.proposals import RUN_KINDS, read_proposals
 from ....tools.watch.queue import Queue
 from ..formats import number
-from ..plain import escaped
 from ..processes import resume_run
 from ..run_page.orders import pending_orders
 
 _FREE = frozenset((REVIEW, "dismiss_proposal", "stop", "finish", "hand_in"))
 """Kinds of orders for which nothing is ever bought."""
 _SURE = "review_hand_in_sure"
+TROUBLE, WENT_ON = "review_trouble", "review_went_on"
+"""Keys of the session: why the run could not go on, and that the whole page is to be drawn anew."""
 
 
 def go_on(at: Desk, state: str, stands: Queue | None) -> None:
@@ -70,7 +71,6 @@ def _hand_in(at: Desk, stands: Queue) -> None:
         st.button(
             "Hand in what there is",
             key="review_hand_in_early",
-            type="tertiary",
             on_click=_ask_if_sure,
             args=(True,),
         )
@@ -95,6 +95,6 @@ def _resume(at: Desk, early: bool = False) -> None:
     try:
         resume_run(at.folder)
     except LabelwrightError as error:
-        st.toast(escaped(str(error), 400))
-    else:
-        st.toast("The run goes on.")
+        st.session_state[TROUBLE] = str(error)
+    # Where the run stands is for the whole page to see, not for this part of it.
+    st.session_state[WENT_ON] = True

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import streamlit as st
 
-from ....tools.watch import RunStatus, run_status
+from ....tools.watch import run_status
 from ....tools.watch.desk import Desk
 from ....tools.watch.queue import Queue, people
 from ..formats import number
 from ..items.tables import show_table
 from ..plain import escaped, show_text
+from ..processes import run_job
 from ..session import current_run
 from .desk import desk
-from .going_on import go_on
+from .going_on import TROUBLE, WENT_ON, go_on
 from .labelling import ask, chosen, history
 from .others import reviewers
 from .who import ask_name
 
-_POLL_S = 2.0
+_POLL_S, _IDLE_S = 2.0, 4.0
 _VIEWS = ("Questions", "Doubtful labels", "Reviewers")
 _AGAIN = "review_again"
 
@@ -53,8 +54,11 @@ def page() -> None:
         if view == _VIEWS[1]:
             _doubts(at, name)
         else:
-            _questions(at, name, run_status(folder).state)
-            _follow(folder, run_status(folder))
+            state = _state(folder)
+            if trouble := st.session_state.pop(TROUBLE, ""):
+                st.error(escaped(trouble, 400))
+            _questions(at, name, state)
+            _follow(folder, state)
     with right:
         _guidelines(at)
 
@@ -62,6 +66,13 @@ def page() -> None:
 @st.fragment
 def _questions(at: Desk, name: str, state: str) -> None:
     """What the run has asked; runs anew by itself after each key."""
+    if st.session_state.pop(WENT_ON, False):
+        st.rerun()
+    if state == "running":
+        # What is in the folder has been answered, or is about to be written.
+        _no_questions(at, state)
+        history(at, name)
+        return
     stands = at.queue(name, state)
     asked = stands.asked.total()
     if asked:
@@ -147,12 +158,18 @@ def _show_skipped() -> None:
     st.session_state[_AGAIN] = True
 
 
-def _follow(folder: Path, seen: RunStatus) -> None:
-    """Look now and then whether the run has come to another state."""
+def _state(folder: Path) -> str:
+    """Where the run stands; a process that is just starting counts as one that runs."""
+    job = run_job(folder)
+    return "running" if job and job.state == "running" else run_status(folder).state
 
-    @st.fragment(run_every=_POLL_S if seen.state == "running" else None)
+
+def _follow(folder: Path, seen: str) -> None:
+    """Look now and then whether the run has come to another state, whoever brought it there."""
+
+    @st.fragment(run_every=_POLL_S if seen == "running" else _IDLE_S)
     def follow() -> None:
-        if run_status(folder).state != seen.state:
+        if _state(folder) != seen:
             st.rerun()
 
     follow()

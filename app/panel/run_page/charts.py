@@ -49,6 +49,8 @@ _LOOK = {
         "rowPadding": 2,
     },
 }
+_ALL_NAMED = 30
+"""Classes of which each is named on the axis."""
 NAME = 60
 """Characters of a label's or an annotator's name in a figure."""
 
@@ -183,7 +185,14 @@ def bars(labels: Sequence[str], sources: Sequence[str], *, ticks: bool) -> Spec:
         "field": "name",
         "type": "nominal",
         "sort": list(labels),
-        "axis": {"title": None, "ticks": False, "domain": False},
+        "axis": {
+            "title": None,
+            "ticks": False,
+            "domain": False,
+            # Every name is to be read; of very many, those that find room.
+            "labelOverlap": len(labels) > _ALL_NAMED,
+            "labelLimit": 200,
+        },
     }
     across = {
         "field": "share",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ....tools.watch.feed import Message
 from ....tools.watch.lines import Line
-from .. import formats
+from .. import formats, theme
 from ..plain import shortened, visible
 
 _LONGEST_LINE = 1_500
@@ -44,7 +44,7 @@ _CSS = """
 
 def rules() -> None:
     """Put the rules for messages into the page; they take no room."""
-    st.html(f"<style>{_CSS}</style>")
+    theme.rules(_CSS)
 
 
 def show_message(message: Message) -> None:

@@ -9,7 +9,8 @@ from ....tools.watch.live import Live
 from .. import formats
 from . import charts, facts
 
-_ROW, _MOST_HEIGHT = 26, 560
+_ROW, _AROUND, _LEGEND_ROW, _MOST_HEIGHT = 26, 70, 22, 560
+"""Pixels of a class, of the axis, of two sources in the legend, and of all before it scrolls."""
 
 
 def show_classes(live: Live) -> None:
@@ -55,7 +56,8 @@ def show_classes(live: Live) -> None:
         for label, share in expected.items()
     ]
     spec = charts.bars([charts.name(label) for label in names], sources, ticks=bool(ticks))
-    tall = 60 + _ROW * len(names)
+    # The height is that of the whole figure: legend and axis take theirs off the rows.
+    tall = _AROUND + _LEGEND_ROW * ((len(sources) + 1) // 2) + _ROW * len(names)
     with st.container(height=_MOST_HEIGHT if tall > _MOST_HEIGHT else "content", border=False):
         data = {"bars": bars, **({"ticks": ticks} if ticks else {})}
         charts.show(spec, data, "Accepted labels by class and source.", height=tall)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-import streamlit as st
-
 from ....tools.audit import Interval
-from .. import formats
+from .. import formats, theme
 from ..plain import visible
 
 # Every colour is mixed from the current one, so that it is right in both themes.
@@ -52,7 +50,7 @@ UNCALIBRATED = "uncalibrated"
 
 def rules() -> None:
     """Put the rules for these pieces into the page; they take no room."""
-    st.html(f"<style>{_CSS}</style>")
+    theme.rules(_CSS)
 
 
 def safe(text: str) -> str:

@@ -9,9 +9,10 @@ import streamlit as st
 
 from ....tools.errors import LabelwrightError
 from ....tools.watch.live import Live
+from ....tools.watch.queue import QuestionFile
 from ....tools.watch.reader import LEDGER_FILE
 from ....tools.watch.status import RunStatus
-from .. import processes
+from .. import formats, processes
 from ..formats import STATES
 from ..links import open_page
 from ..plain import escaped, show_text
@@ -28,10 +29,17 @@ _LOOKS = {
 """How states look that are to be seen at once."""
 _NOTES = {
     "not_started": "It has not begun. It begins with Start; until then nothing is spent.",
-    "waiting_for_people": "It waits for answers that only people can give, and spends nothing.",
+    "waiting_for_people": "It waits for answers that only people can give, and spends nothing. "
+    "Answer them on the page Review, and hand them in there.",
     "stopped": "It is paused and spends nothing. It goes on where it was with Resume.",
     "interrupted": "Its process has ended without a word. Nothing is lost: Resume goes on where "
     "it was, and what was paid for is not asked again.",
+}
+
+
+_RESUME_HELP = {
+    "finished": "It takes up what was ordered since it finished.",
+    "waiting_for_people": "It goes on once all questions are answered, or handed in as they are.",
 }
 
 
@@ -65,19 +73,25 @@ def _buttons(folder: Path, live: Live, status: RunStatus) -> None:
             args=(order, folder, "stop"),
             help="It stops at the next safe point and can be resumed; nothing is lost.",
         )
-    elif status.resumable or pending:
+    elif status.state == "waiting_for_people":
+        left = len(QuestionFile(folder).questions())
+        if st.button(
+            f"Answer {formats.number(left)} questions" if left != 1 else "Answer 1 question",
+            key="run_review",
+            type="primary",
+        ):
+            open_page("review", folder.name)
+    if status.state != "running" and (status.resumable or pending):
         starting = (job := processes.run_job(folder)) is not None and job.state == "running"
         st.button(
             "Start" if status.state == "not_started" else "Resume",
             key="run_resume",
-            type="primary",
+            type="secondary" if status.state == "waiting_for_people" else "primary",
             disabled=starting,
             on_click=_try,
             args=(processes.resume_run, folder),
-            help=None if status.resumable else "It takes up what was ordered since it finished.",
+            help=_RESUME_HELP.get(status.state),
         )
-    if status.state == "waiting_for_people" and st.button("Review", key="run_review"):
-        open_page("review", folder.name)
     if status.state != "finished" and begun:
         ordered = "finish" in pending
         if st.button("Finish\N{HORIZONTAL ELLIPSIS}", key="run_finish", disabled=ordered):

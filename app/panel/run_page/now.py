@@ -37,12 +37,13 @@ def show_stage(live: Live, status: RunStatus) -> None:
     with st.container(border=True):
         show_quality(live, status)
     with st.container(border=True):
-        st.html(_stage(live, live.stage(), status.state == "running"))
+        st.html(_stage(live, live.stage(), status.state))
 
 
-def _stage(live: Live, stage: Stage, running: bool) -> str:
-    node = stage.node if running else ""
-    words = stage.now if running else "nothing is under way"
+def _stage(live: Live, stage: Stage, state: str) -> str:
+    running, waiting = state == "running", state == "waiting_for_people"
+    node = stage.node if running else "ask_human" if waiting else ""
+    words = stage.now if running else "it waits for people" if waiting else "nothing is under way"
     title = f"The stages of a run; {words or 'about to begin'}"
     parts = []
     if running:

@@ -9,14 +9,17 @@ from typing import Any
 from ....tools.ledger import Ledger
 from ....tools.watch import RunReader
 from ....tools.watch.reader import LEDGER_FILE
+from ..review.who import reviewer
 
 
 def order(folder: Path, kind: str, payload: Any = None) -> int:
-    """Give a run an order; returns its number.
+    """Give a run an order in the visitor's name; returns its number.
 
     Raises:
         LedgerError: The run has not begun, or its ledger can not be written.
     """
+    if (name := reviewer()) and (payload is None or isinstance(payload, dict)):
+        payload = {**(payload or {}), "by": name}
     with closing(Ledger(folder / LEDGER_FILE, create=False)) as ledger:
         return ledger.log.direct(kind, payload)
 

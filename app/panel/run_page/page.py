@@ -21,6 +21,7 @@ from .head import show_head
 from .learning import show_learning
 from .map import show_map
 from .now import show_money, show_stage
+from .orders import pending_orders
 from .people_and_models import show_annotators
 from .watched import watched
 
@@ -48,7 +49,7 @@ def page() -> None:
         show_head(folder, live, status)
         running = status.state == "running"
         if not running:
-            shown = (status, _process(folder))
+            shown = _standing(folder)
             every = _NOW_S if shown[1] == "running" else _IDLE_S
             st.fragment(_look, run_every=every)(folder, shown)
     if status.state == "not_started" and not live.money().requests:
@@ -64,10 +65,15 @@ def page() -> None:
         st.fragment(_figures, run_every=_FIGURES_S if running else None)(folder)
 
 
-def _look(folder: Path, shown: tuple[RunStatus, str]) -> None:
+def _look(folder: Path, shown: tuple[RunStatus, str, bool]) -> None:
     """Show the page anew when the run stands in another way, whoever has brought it there."""
-    if (run_status(folder), _process(folder)) != shown:
+    if _standing(folder) != shown:
         st.rerun()
+
+
+def _standing(folder: Path) -> tuple[RunStatus, str, bool]:
+    """What the head depends on: state, the panel's own process, and whether orders wait."""
+    return run_status(folder), _process(folder), bool(pending_orders(reader(folder)))
 
 
 def _process(folder: Path) -> str:

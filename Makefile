@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install format lint type test schema snapshots picture check
+.PHONY: help install format lint type test schema snapshots picture pictures check
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ snapshots:  ## Write the rendered samples of every prompt, for review
 picture:  ## Draw docs/demo.svg from a demo run
 	runs=$$(mktemp -d) && labelwright demo --runs "$$runs" && \
 	python scripts/demo_picture.py "$$runs/demo"; rm -rf "$$runs"
+
+pictures:  ## Draw the pictures of docs/panel.md in a browser (needs chromium)
+	LABELWRIGHT_SCREENSHOTS=1 pytest -q tests/panel/test_e2e_screenshots.py
 
 check:  ## Everything that is checked before a change is merged
 	.ci/run

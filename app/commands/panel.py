@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -56,10 +57,10 @@ def panel(
         if open:
             open_browser(url)
 
-    try:
+    # Whether the server ends by this or by itself depends on where the signal has met it.
+    with suppress(KeyboardInterrupt):
         serve(runs, settings, access, ready)
-    except KeyboardInterrupt:
-        typer.echo("The panel has ended; runs go on.", err=True)
+    typer.echo("The panel has ended; runs go on.", err=True)
 
 
 def _check(runs: Path) -> None:

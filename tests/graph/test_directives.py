@@ -285,7 +285,7 @@ def test_what_accuracy_is_worth_holds_from_the_next_check_on(begin, outcome):
 
 
 def test_a_value_that_is_none_is_refused(begin):
-    result, _ = begin("ingested", "value", {"point_usd": float("inf")})
+    result, _ = begin("ingested", "value", {"point_usd": -1})
     [said] = answers(result.folder, "value")
     assert said.startswith("refused: expected {point_usd: an amount of 0 or more}")
     assert "as the operator said" not in result.summary["money"]["value_from"]

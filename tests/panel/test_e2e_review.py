@@ -66,3 +66,20 @@ def test_a_key_that_is_held_down_answers_once(waiting_run: Path, page: Page) -> 
     answer(page, "s")
     shows(page, texts[2])
     assert [word["verdict"] for word in said(waiting_run)] == ["label", "skip"]
+
+
+def test_who_hands_in_sees_the_run_go_on_without_a_reload(waiting_run: Path, page: Page) -> None:
+    [first, *_] = (waiting_run / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    visit(page, "review", waiting_run.name, reviewer="eva")
+    shows(page, json.loads(first)["text"])
+    heading = "getComputedStyle(document.querySelector('h1')).fontSize"
+    before = page.evaluate(heading)
+    answer(page, "1")
+    page.get_by_role("button", name="Hand in what there is").click()
+    page.get_by_role("button", name="Hand in and go on").click()
+    going_on = page.get_by_text("The run is going on; questions come here when it needs them.")
+    expect(going_on).to_be_visible()
+    # The look of the page is not lost with what a part of it has to say.
+    assert page.evaluate(heading) == before
+    expect(going_on).to_be_hidden(timeout=120_000)
+    expect(page.get_by_text("All questions are answered")).to_be_hidden()

@@ -34,7 +34,7 @@ def test_from_the_demo_corpus_to_the_labels(
 ) -> None:
     folder = runs_root / NAME
     with visitor(chromium_browser, panel) as page:
-        begin(page)
+        begin(page, runs_root)
         pause_and_raise_the_cap(page, folder)
         reviewed = answer_ten(page, folder)
         resume_and_accept(page, folder)
@@ -43,7 +43,7 @@ def test_from_the_demo_corpus_to_the_labels(
     nothing_paid_twice(folder)
 
 
-def begin(page: Page) -> None:
+def begin(page: Page, runs_root: Path) -> None:
     """The New run page, step by step."""
     visit(page)
     page.get_by_role("button", name="New run").click()
@@ -70,10 +70,10 @@ def begin(page: Page) -> None:
     text = yaml.input_value()
     assert "batch_size: 40" in text
     yaml.fill(text.replace("batch_size: 40", "batch_size: 12"))
+    yaml.press("Control+Enter")
+    settled(page)
     page.get_by_role("button", name="Apply", exact=True).click()
-    quoting = page.get_by_text("Reading the file and adding up")
-    expect(quoting).to_be_visible()
-    expect(quoting).to_be_hidden()
+    applied(page, runs_root)
     settled(page)
     start = page.get_by_role("button", name="Start run")
     expect(page.get_by_test_id("stMetric").filter(has_text="Different texts")).to_contain_text(
@@ -87,6 +87,16 @@ def begin(page: Page) -> None:
     start.click()
     page.wait_for_url(f"**/run?run={NAME}*")
     expect(run_state(page)).to_have_text("running")
+
+
+def applied(page: Page, runs_root: Path) -> None:
+    """Wait until the draft on the disk is the one that was typed."""
+    for _ in range(450):
+        drafts = runs_root.glob(".panel/drafts/*/run.yaml")
+        if any("batch_size: 12" in draft.read_text(encoding="utf-8") for draft in drafts):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("the configuration that was typed was never applied")
 
 
 def pause_and_raise_the_cap(page: Page, folder: Path) -> None:

@@ -34,7 +34,7 @@ def ledger(reader):
 
 @pytest.mark.parametrize(
     "payload",
-    [None, [1], {}, {"usd": None}, {"usd": "3"}, {"usd": -5}, {"usd": True}, {"usd": 1e400}],
+    [None, [1], {}, {"usd": None}, {"usd": "3"}, {"usd": -5}, {"usd": True}],
 )
 def test_a_cap_that_the_run_refuses_is_none(reader, ledger, payload):
     ledger.log.direct("cap", {"usd": 7, "was": 5})

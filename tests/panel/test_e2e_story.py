@@ -67,6 +67,7 @@ def begin(page: Page, runs_root: Path) -> None:
     # Small batches: a run that is not over before it is paused.
     page.get_by_text("Advanced (YAML)").click()
     yaml = page.get_by_role("textbox", name="Configuration")
+    expect(yaml).to_have_value(re.compile("batch_size: 40"))
     text = yaml.input_value()
     assert "batch_size: 40" in text
     yaml.fill(text.replace("batch_size: 40", "batch_size: 12"))

@@ -213,7 +213,6 @@ def test_a_key_that_is_held_down_answers_nothing(
     reader.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize("end", [b"q", b"\x03", b"\x04"])
 def test_at_a_terminal_each_key_counts_by_itself(hostile: Path, end: bytes) -> None:
     import pty

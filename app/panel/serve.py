@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import socket
 import threading
@@ -18,6 +19,7 @@ from . import theme
 from .access import Access
 from .gate import Gate
 from .session import RUNS_VARIABLE
+from .shell import PAGES
 from .trouble import tell
 
 MAIN = Path(__file__).parent / "main.py"
@@ -90,6 +92,7 @@ def serve(
 
     @contextlib.asynccontextmanager
     async def opened(_: Any) -> AsyncIterator[None]:
+        threading.Thread(target=_warm, daemon=True).start()
         ready(url)
         yield
 
@@ -105,6 +108,12 @@ class _Guarded(st.App):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._gate(scope, receive, send)
+
+
+def _warm() -> None:
+    """Import what the first visitor of a page would wait for."""
+    for module in ("pandas", *(f"{__package__}.{package}.page" for _, package in PAGES.values())):
+        importlib.import_module(module)
 
 
 def open_browser(url: str) -> None:

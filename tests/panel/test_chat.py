@@ -116,8 +116,16 @@ def test_buttons_say_what_they_are_called(visit, folder):
     assert directives(folder) == []
 
 
+def _with_proposals(at):
+    """Unfold them, as a click would; folded, their cards are not drawn."""
+    assert [box.label for box in at.expander if "for your word" in box.label]
+    assert not [button for button in at.button if "run_proposal_" in str(button.key)]
+    at.session_state["run_proposals_talked"] = True
+    return at.run()
+
+
 def test_a_proposal_of_the_run_is_accepted_after_its_change_was_shown(visit, folder):
-    at = visit()
+    at = _with_proposals(visit())
     at.button(key="run_proposal_talked_4_yes")  # the newest come first
     assert at.button(key="run_proposal_talked_4_yes").disabled  # a question: nothing follows
     at.button(key="run_proposal_talked_2_no").click().run()
@@ -132,7 +140,7 @@ def test_a_proposal_of_the_run_is_accepted_after_its_change_was_shown(visit, fol
 
 
 def test_a_change_of_the_task_asks_for_names_and_leaves_a_task(visit, folder):
-    at = visit()
+    at = _with_proposals(visit())
     at.button(key="run_proposal_talked_3_yes").click().run()
     assert "Proposal 3 needs a name" in page(at)
     at.text_input(key="run_proposal_talked_3_names").set_value("Late, Lost")

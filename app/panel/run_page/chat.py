@@ -11,10 +11,11 @@ from .. import processes
 from ..plain import escaped, show_text
 from ..review.who import ask_name
 from .chat_actions import leave, settling, show_offers, show_proposals
-from .chat_messages import rules, show_message
+from .chat_messages import rules, show_messages
 from .chat_say import asked, last_trouble, say
 
-_EVERY_S = 2.0
+_EVERY_S, _ASKED_S = 4.0, 2.0
+"""How often it looks for news of a run, and of a command that somebody waits for."""
 _HEIGHT = 520
 _SHOWN, _TYPED = "run_chat_shown", "run_chat_typed"
 
@@ -33,9 +34,9 @@ def show_chat(reader: RunReader) -> None:
 
 def _chat(reader: RunReader) -> None:
     state = run_status(reader.folder).state
-    busy = _busy(reader, state)
+    pace = _pace(reader, state)
     # What is typed stands outside of the part that is drawn again while something goes on.
-    st.fragment(_news, run_every=_EVERY_S if busy else None)(reader, state, busy)
+    st.fragment(_news, run_every=pace)(reader, state, pace)
     _buttons(reader, state == "running")
     st.chat_input(
         'Say "help", or what you want',
@@ -48,15 +49,20 @@ def _chat(reader: RunReader) -> None:
         ask_name()
 
 
-def _busy(reader: RunReader, state: State) -> bool:
-    """Whether anything may come without being asked for: from the run, or from a command."""
+def _pace(reader: RunReader, state: State) -> float | None:
+    """How often something may come without being asked for; ``None`` if nothing will."""
     jobs = [asked(), processes.run_job(reader.folder), *settling(reader)]
-    return state == "running" or any(job is not None and job.state == "running" for job in jobs)
+    if state == "running":
+        # The run's own process is at work as long as the run is.
+        jobs.pop(1)
+    if any(job is not None and job.state == "running" for job in jobs):
+        return _ASKED_S
+    return _EVERY_S if state == "running" else None
 
 
-def _news(reader: RunReader, state: State, busy: bool) -> None:
+def _news(reader: RunReader, state: State, pace: float | None) -> None:
     now = run_status(reader.folder).state
-    if now != state or _busy(reader, now) != busy:
+    if now != state or _pace(reader, now) != pace:
         # How often this part is drawn, and the buttons, are decided around it.
         st.rerun(scope="app")
     messages, earlier = feed(reader, int(st.session_state.get(_SHOWN, PAGE)))
@@ -64,8 +70,7 @@ def _news(reader: RunReader, state: State, busy: bool) -> None:
     with st.container(height=_HEIGHT, border=True, autoscroll=True, key="run_chat_log"):
         if earlier:
             st.button("Show earlier", key="run_chat_earlier", on_click=_earlier, type="tertiary")
-        for message in messages:
-            show_message(message)
+        show_messages(messages, apart=pace is not None)
         if not messages:
             st.caption("Nothing has happened yet.")
         if job is not None and job.state == "running":

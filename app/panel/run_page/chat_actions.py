@@ -49,7 +49,15 @@ def show_proposals(reader: RunReader) -> None:
     if not waiting:
         return
     word = "proposal waits" if len(waiting) == 1 else "proposals wait"
-    with st.expander(f"{len(waiting)} {word} for your word", expanded=facts.running):
+    box = st.expander(
+        f"{len(waiting)} {word} for your word",
+        expanded=facts.running,
+        key=f"run_proposals_{reader.name}",
+        on_change="rerun",
+    )
+    if not box.open:
+        return  # its cards are drawn for those who look
+    with box:
         for one in reversed(waiting[-PROPOSALS:]):
             _card(reader, one)
         if len(waiting) > PROPOSALS:

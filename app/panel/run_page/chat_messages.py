@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
+from itertools import groupby
 from urllib.parse import quote
 
 import streamlit as st
@@ -20,6 +22,7 @@ _MARKS = {"before": "\N{MINUS SIGN}", "after": "+", "note": "\N{MIDDLE DOT}"}
 # Every colour is mixed from the current one, so that it is right in both themes.
 _CSS = """
 .lw-log { font-size: .9rem; line-height: 1.4; overflow-wrap: anywhere; }
+.lw-log > div + div { margin-top: 1rem; }
 .lw-log header { display: flex; gap: .6rem; font-size: .76rem; opacity: .72; }
 .lw-log header time { margin-inline-start: auto; white-space: nowrap; }
 .lw-log summary { cursor: pointer; }
@@ -47,13 +50,27 @@ def rules() -> None:
     theme.rules(_CSS)
 
 
-def show_message(message: Message) -> None:
-    """Show one message; what was said as chat, what was decided as an entry of a log."""
-    if message.kind in _SAID:
-        with st.chat_message("user" if message.kind == "operator" else "ai", avatar=_face(message)):
-            st.html(f'<div class="lw-log">{_head(message)}{_body(message)}</div>')
-        return
-    st.html(f'<div class="lw-log">{_head(message)}{_entry(message)}</div>')
+def show_messages(messages: Iterable[Message], *, apart: bool) -> None:
+    """Show messages; what was said as chat, what was decided as entries of a log.
+
+    Args:
+        messages: Oldest first.
+        apart: Whether each entry is an element of its own, so that details which a reader has
+            opened stay open when further entries come. Together they are drawn sooner.
+    """
+    for said, group in groupby(messages, lambda one: one.key if one.kind in _SAID else ""):
+        if said:
+            for message in group:
+                _show_said(message)
+            continue
+        entries = [f"{_head(message)}{_entry(message)}" for message in group]
+        for shown in entries if apart else ["</div><div>".join(entries)]:
+            st.html(f'<div class="lw-log"><div>{shown}</div></div>')
+
+
+def _show_said(message: Message) -> None:
+    with st.chat_message("user" if message.kind == "operator" else "ai", avatar=_face(message)):
+        st.html(f'<div class="lw-log">{_head(message)}{_body(message)}</div>')
 
 
 def change_html(message: Message) -> str:

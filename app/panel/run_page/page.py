@@ -31,7 +31,8 @@ _FIGURES: dict[str, Callable[[Live], None]] = {
     "Annotators": show_annotators,
     "Map": show_map,
 }
-_NOW_S, _FIGURES_S = 2.0, 5.0
+_NOW_S, _FIGURES_S = 4.0, 10.0
+"""How often parts are drawn again: so rarely that a run which needs all cores hardly notices."""
 _IDLE_S = 3.0
 """How often a page looks whether somebody else has started the run."""
 

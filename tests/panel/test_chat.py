@@ -120,7 +120,7 @@ def _with_proposals(at):
     """Unfold them, as a click would; folded, their cards are not drawn."""
     assert [box.label for box in at.expander if "for your word" in box.label]
     assert not [button for button in at.button if "run_proposal_" in str(button.key)]
-    at.session_state["run_proposals_talked"] = True
+    at.session_state["run_proposals_unfolded"] = True
     return at.run()
 
 

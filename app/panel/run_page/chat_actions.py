@@ -24,6 +24,7 @@ from .chat_say import operator, say, trouble
 OFFERS, PROPOSALS = 3, 3
 """How many of each are shown at once."""
 _SETTLING, _LEAVING = "run_chat_settling", "run_chat_leaving"
+_UNFOLDED = "run_proposals_unfolded"
 
 
 def show_offers(reader: RunReader, messages: list[Message]) -> None:
@@ -49,13 +50,15 @@ def show_proposals(reader: RunReader) -> None:
     if not waiting:
         return
     word = "proposal waits" if len(waiting) == 1 else "proposals wait"
+    # Kept here: the browser forgets it with each change of the title.
+    unfolded = bool(st.session_state.get(_UNFOLDED, facts.running))
     box = st.expander(
         f"{len(waiting)} {word} for your word",
-        expanded=facts.running,
-        key=f"run_proposals_{reader.name}",
-        on_change="rerun",
+        expanded=unfolded,
+        on_change=_unfold,
+        args=(not unfolded,),
     )
-    if not box.open:
+    if not unfolded:
         return  # its cards are drawn for those who look
     with box:
         for one in reversed(waiting[-PROPOSALS:]):
@@ -65,6 +68,10 @@ def show_proposals(reader: RunReader) -> None:
                 f'The {len(waiting) - PROPOSALS} before are listed by "proposals"; decide on one '
                 'with "accept proposal 1" or "dismiss proposal 1".'
             )
+
+
+def _unfold(unfolded: bool) -> None:
+    st.session_state[_UNFOLDED] = unfolded
 
 
 def _offer(reader: RunReader, offer: Message) -> None:

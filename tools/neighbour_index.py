@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import PoolError
+from .fresh_memory import fresh_blocks
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class NeighbourIndex:
                 len(self._snapshot.ids),
             )
             self._discard_folder()
-        with _chroma_errors("open the collection"):
+        with _calling_chroma("open the collection"):
             collection = self._collection()
             missing = len(self._snapshot.ids) - collection.count()
         if missing < 0:
@@ -82,7 +83,7 @@ class NeighbourIndex:
         results: list[list[tuple[str, float]]] = []
         for start in range(0, len(vectors), _QUERY_BATCH):
             batch = np.asarray(vectors[start : start + _QUERY_BATCH], dtype=np.float32)
-            with _chroma_errors("answer a neighbour query"):
+            with _calling_chroma("answer a neighbour query"):
                 found = collection.query(query_embeddings=batch, n_results=k, include=["distances"])
             for ids, distances in zip(found["ids"], found["distances"] or [], strict=True):
                 pairs = zip(ids, distances, strict=True)
@@ -98,7 +99,7 @@ class NeighbourIndex:
         if self._url is None:
             self._discard_folder()
         else:
-            with _chroma_errors("delete the collection"):
+            with _calling_chroma("delete the collection"):
                 self._collection()
                 self._open_client().delete_collection(self._snapshot.collection)
         self.level()
@@ -154,7 +155,7 @@ class NeighbourIndex:
         """Yield the positions that the collection has not, in pages."""
         ids = self._snapshot.ids
         absent: Sequence[int] = range(len(ids) - missing, len(ids))
-        with _chroma_errors("read its ids"):
+        with _calling_chroma("read its ids"):
             # Items arrive in order, so what is missing is the tail. Only if it is not, because of
             # another hand, are all ids compared.
             tail = [ids[position] for position in absent[-PAGE:]]
@@ -178,7 +179,7 @@ class NeighbourIndex:
         origins = [{"origin": "synthetic"} if snapshot.synthetic[p] else None for p in positions]
         snapshot.set_indexing(True)
         try:
-            with _chroma_errors("add items"):
+            with _calling_chroma("add items"):
                 collection.add(
                     ids=[snapshot.ids[p] for p in positions],
                     embeddings=snapshot.vectors()[positions],
@@ -205,10 +206,11 @@ def _http_sessions(client: Any) -> list[Any]:
 
 
 @contextmanager
-def _chroma_errors(action: str) -> Iterator[None]:
-    """Turn what Chroma raises (its own errors, ValueError, httpx errors) into a PoolError."""
+def _calling_chroma(action: str) -> Iterator[None]:
+    """Give Chroma memory without a past; turn what it raises (ValueError, httpx, own) into ours."""
     try:
-        yield
+        with fresh_blocks():
+            yield
     except PoolError:
         raise
     except Exception as error:

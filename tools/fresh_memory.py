@@ -1,4 +1,4 @@
-"""Large blocks of memory that start out empty, for native code that writes what it never filled."""
+"""Memory without a past, for native code that writes to disk what it has never filled."""
 
 from __future__ import annotations
 
@@ -6,30 +6,25 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Parameters of glibc's `mallopt`, from its malloc.h."""
-_FRESH_FROM = 64 * 2**10
-_USUAL_MOST, _USUAL_KEPT = 32 * 2**20, 64 * 2**20
-"""Where glibc's own thresholds end up in a process that has once freed a block of 32 MB."""
+_PERTURB = -6
+"""Parameter of glibc's `mallopt`, from its malloc.h."""
 
 
 @contextmanager
-def fresh_blocks() -> Iterator[None]:
-    """Let `malloc` take blocks from 64 KB on from the system, which clears them.
+def fresh_memory() -> Iterator[None]:
+    """Let `malloc` clear what it gives out, in all threads, within this context.
 
-    Otherwise it reuses what the process has freed, with what stood there: an answer of a server, a
-    key. hnswlib writes the whole of its block to disk, also the part for items to come.
-
-    It holds for all threads. Where there is no glibc, nothing is changed.
+    Otherwise it gives out what the process has freed with what stood there: an answer of a server,
+    a key. hnswlib makes room for the first hundred items and writes it to disk while it is empty.
+    Where there is no glibc, nothing is done.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         yield
         return
-    mallopt(_MMAP_THRESHOLD, _FRESH_FROM)
+    # What is given out is filled with the complement of this byte.
+    mallopt(_PERTURB, 0xFF)
     try:
         yield
     finally:
-        # A call of `mallopt` ends glibc's own adjusting for good, so its end state is set.
-        mallopt(_MMAP_THRESHOLD, _USUAL_MOST)
-        mallopt(_TRIM_THRESHOLD, _USUAL_KEPT)
+        mallopt(_PERTURB, 0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import PoolError
-from .fresh_memory import fresh_blocks
+from .fresh_memory import fresh_memory
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _http_sessions(client: Any) -> list[Any]:
 def _calling_chroma(action: str) -> Iterator[None]:
     """Give Chroma memory without a past; turn what it raises (ValueError, httpx, own) into ours."""
     try:
-        with fresh_blocks():
+        with fresh_memory():
             yield
     except PoolError:
         raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -94,6 +95,10 @@ def write_parquet(path: Path, rows: Iterable[Record]) -> None:
 def write_csv(path: Path, rows: Iterable[Record]) -> None:
     """Write the columns of `COLUMNS` as CSV: UTF-8 without a mark, quoted where needed.
 
+    In place of ``fields`` the input's own fields have a column each, in order of appearance; lists
+    and objects are JSON text. A field by the name of another column is ``input.NAME``, and is left
+    out if it says the same in all rows.
+
     A text that a spreadsheet would take for a formula (it starts with ``= + - @``, a tab or a
     carriage return) gets an apostrophe in front. A missing value is an empty cell, a truth value
     ``true`` or ``false``. For exact texts read the JSON Lines or Parquet file.
@@ -102,10 +107,38 @@ def write_csv(path: Path, rows: Iterable[Record]) -> None:
         path: the file, replaced at once.
         rows: records; read once, one at a time.
     """
-    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+    with (
+        replacing(path) as draft,
+        draft.open("w", encoding="utf-8", newline="") as file,
+        # The columns are known at the end only, and the rows may be many.
+        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as spool,
+    ):
+        differs: dict[str, bool] = {}
+        for row in rows:
+            spool.write(_json(row) + "\n")
+            for name, value in (row.get("fields") or {}).items():
+                same = name in COLUMNS and _cell(value) == _cell(row.get(name))
+                differs[name] = differs.get(name, False) or not same
+        own = [name for name, shown in differs.items() if shown]
+        columns = [name for name in COLUMNS if name != "fields"]
         table = csv.writer(file)
-        table.writerow(COLUMNS)
-        table.writerows([_cell(value) for value in _flat(row).values()] for row in rows)
+        table.writerow([_cell(name) for name in columns + _titles(own)])
+        spool.seek(0)
+        for row in map(json.loads, spool):
+            fields = row.get("fields") or {}
+            values = [*map(row.get, columns), *map(fields.get, own)]
+            table.writerow(map(_cell, values))
+
+
+def _titles(own: Iterable[str]) -> list[str]:
+    """Names for columns of the input's own fields, each there once."""
+    titles: list[str] = []
+    for name in own:
+        title = name
+        while title in COLUMNS or title in titles:
+            title = f"input.{title}"
+        titles.append(title)
+    return titles
 
 
 def _flat(row: Record) -> Record:
@@ -120,9 +153,10 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool | dict | list):
+        return _json(value)
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

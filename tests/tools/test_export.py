@@ -14,6 +14,7 @@ from pyarrow import parquet
 from labelwright.tools import export
 from labelwright.tools.export import COLUMNS, write_csv, write_jsonl, write_parquet
 
+PLAIN = [name for name in COLUMNS if name != "fields"]
 WRITERS = [write_jsonl, write_parquet, write_csv]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
@@ -84,11 +85,29 @@ def test_csv_cells(tmp_path):
     write_csv(path, iter([record(0, text='a "b", c\r\nd'), record(1, **APART, calibrated=False)]))
     assert not path.read_bytes().startswith(b"\xef\xbb\xbf")
     first, second = read_csv(path)
-    assert list(first) == list(COLUMNS)
+    assert list(first) == [*PLAIN, "input.text", "rank", "tags"]
     assert first["text"] == 'a "b", c\r\nd'
     assert (first["p_correct"], first["calibrated"], first["line"]) == ("0.875", "true", "1")
-    assert json.loads(first["fields"]) == record(0)["fields"]
+    assert (first["input.text"], first["rank"]) == ("text 0", "0")
+    assert json.loads(first["tags"]) == ["ä", None]
     assert (second["label"], second["calibrated"], second["suggestion"]) == ("", "false", "refund")
+
+
+def test_own_fields_of_the_input_have_columns_of_their_own_in_a_csv(tmp_path):
+    path = tmp_path / "labels.csv"
+    own = [
+        {"id": "row-0", "label": "old", "input.label": 1, "=cmd()": "=cmd()"},
+        {"id": "row-1", "late": True, "line": 2},
+        None,
+    ]
+    write_csv(path, (record(n, fields=fields) for n, fields in enumerate(own)))
+    first, second, third = read_csv(path)
+    # The id says nothing new; a name that is taken is led by another word.
+    names = ["input.label", "input.input.label", "'=cmd()", "late"]
+    assert list(first) == PLAIN + names
+    assert [first[name] for name in names] == ["old", "1", "'=cmd()", ""]
+    assert [second[name] for name in names] == ["", "", "", "true"]
+    assert [third[name] for name in names] == [""] * 4
 
 
 @settings(max_examples=100, deadline=None)

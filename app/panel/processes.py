@@ -260,7 +260,8 @@ def _await(
     err.close()
     if out is not err:
         Path(out.name).unlink(missing_ok=True)
-        if code in _GONE:
+        # What it has said is in the error; a trace of what nobody foresaw is not.
+        if code >= 0 and code != ExitCode.UNEXPECTED:
             Path(err.name).unlink(missing_ok=True)
     # Last: who sees the state finds the rest.
     made.state = "done" if code in _GONE else "failed"

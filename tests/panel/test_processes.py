@@ -96,6 +96,7 @@ def test_a_command_gives_its_result_or_its_error(
     assert (jobs[1].state, jobs[1].code) == ("failed", 2)
     assert "did you mean 'budget'" in jobs[1].error
     assert not jobs[1].error.startswith("Error")
+    assert not list((runs_root / ".panel" / "logs").iterdir())  # nothing is left that is told
     processes.forget("bad")
     assert processes.job("bad") is None
 

@@ -41,6 +41,7 @@ def check_round(ctx: RunContext, rounds: Rounds, streak: int) -> Check:
         stopping,
         streak,
         rho=rho,
+        proba=proba,
         labels=[metrics["labels"] for _, metrics, _ in rounds],
         next_cost=next_cost(ctx, rounds),
         class_weights=weights,

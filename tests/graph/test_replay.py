@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+from itertools import islice
 
 import pytest
 
 from labelwright.graph import replay, run
 from labelwright.graph.replay import parse_settings
 from labelwright.graph.replay_labels import AGGREGATIONS, _on_gold
-from labelwright.graph.replay_stops import parse_rule
+from labelwright.graph.replay_stops import parse_rule, record_of
+from labelwright.graph.session import open_run
+from labelwright.graph.value import value
 from labelwright.tools.errors import ConfigError
+from labelwright.tools.hindsight import checks_of
 from labelwright.tools.stop_rules import STOP_RULES
 
 FEW = {"max_rounds": 4, "stop_set_size": 50, "min_labels": 60, "point_value_usd": 5}
@@ -49,6 +53,28 @@ def test_a_replay_with_nothing_changed_is_the_run_again(finished, tmp_path, outc
     assert {(v.item_id, v.annotator, v.label) for v in again["votes"]} == {
         (v.item_id, v.annotator, v.label) for v in first["votes"]
     }
+
+
+def test_a_run_goes_by_the_rule_that_replays_and_benchmarks_measure(finished):
+    with open_run(finished.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        rounds = ctx.ledger.log.rounds()
+        seen = record_of(ctx, rounds, value(ctx).nano)
+        told = [d.evidence["check"] for d in ctx.ledger.log.decisions("stop_check")]
+        measured = checks_of(
+            list(seen.predictions),
+            [int(money) for money in seen.money],
+            seen.value,
+            ctx.config.stopping,
+            labels=[int(labels) for labels in seen.labels],
+            proba=list(seen.proba),
+        )
+        checks = list(islice(measured, len(told)))
+    same = ("churn", "rho", "weight", "error", "learnable", "expected_gain", "certificate_gain")
+    assert len(told) > 1
+    for ours, check in zip(told, checks, strict=True):
+        assert [ours[name] for name in same] == [getattr(check, name) for name in same]
+    # The part that rests on what is left to learn takes part.
+    assert any(check.weight < 1 and check.learnable > 0 for check in checks)
 
 
 def test_a_derived_run_says_what_it_is_and_asks_nobody(finished, tmp_path, outcome):

@@ -30,7 +30,7 @@ MEANINGS = {
     ExitCode.CONFIG: "wrong usage, configuration or prompt",
     ExitCode.DATA: "the data can not be read as asked",
     ExitCode.ENDPOINT: "an endpoint or an embedder failed",
-    ExitCode.STOPPED: "the run was stopped; it can be resumed",
+    ExitCode.STOPPED: "the run is paused; it can be resumed",
     ExitCode.WAITING_FOR_PEOPLE: "the run waits for answers of people; it can be resumed",
     ExitCode.BUDGET: "a cap leaves no room to go on; raise it and resume",
     ExitCode.LOCKED: "another process has the run or its pool",

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..tools.report import accuracy, count, guaranteed, number, percent, usd, why_stopped
+from ..tools.watch.corrected import learned_words
+from ..tools.watch.status import STATES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +21,7 @@ def show(console: Console, summary: dict[str, Any], folder: Path) -> None:
     origin = summary.get("replay_of")
     replay = f" (replay of {origin}: nobody was asked, nothing was paid)" if origin else ""
     name = f"{summary['name']}{replay}"
-    console.print(f"{name}: {summary['status'].replace('_', ' ')}", style="bold")
+    console.print(f"{name}: {STATES[summary['status']]}", style="bold")
     for name, value in rows(summary):
         console.print(f"{name:<23} {value}", soft_wrap=True)
     for line in arithmetic(summary):
@@ -75,6 +77,9 @@ def _label_rows(summary: dict[str, Any]) -> list[Row]:
         ),
         ("Label accuracy, audit", audit),
     ]
+    # Summaries of earlier versions have none.
+    if learned := summary.get("learned"):
+        found.append(("Corrections", learned_words(learned)))
     if proven := guaranteed(summary):
         found.append(("Guarantee", proven))
     if gold := quality["gold"]:

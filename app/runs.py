@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..tools.ledger import Decision
 
 # As `graph.session` and `graph.deliver` name them; those take seconds to import.
 CONFIG_FILE = "run.yaml"
@@ -116,6 +120,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     ]
     cap = caps[-1] if caps else summary["money"]["cap_usd"] if summary else _configured_cap(folder)
     checks = [decision for decision in decisions if decision.kind == "stop_check"]
+    batches = {decision.round for decision in decisions if decision.kind == "batch"}
     last = decisions[-1] if decisions else None
     return {
         **state,
@@ -125,8 +130,8 @@ def read_state(folder: Path) -> dict[str, Any]:
         "uncertain_usd": to_usd(balance.uncertain),
         "requests": balance.requests,
         "tokens": balance.tokens,
-        "rounds": max((decision.round for decision in decisions), default=0),
-        "stage": f"round {last.round}, {last.agent}: {last.kind}" if last else None,
+        "rounds": len(batches),
+        "stage": _stage(last, batches) if last else None,
         "last_check": check_line(checks[-1].decision, checks[-1].evidence) if checks else None,
         "directives": [
             {"seq": d.seq, "kind": d.kind, "payload": d.payload, "acknowledged": d.acknowledged}
@@ -134,6 +139,12 @@ def read_state(folder: Path) -> dict[str, Any]:
         ],
         "summary": summary,
     }
+
+
+def _stage(last: Decision, batches: Collection[int]) -> str:
+    """The last decision; the trainings after the last batch have numbers, and are no rounds."""
+    where = f"round {last.round}, " if last.round in batches else ""
+    return f"{where}{last.agent}: {last.kind.replace('_', ' ')}"
 
 
 def check_line(decision: dict[str, Any], evidence: dict[str, Any]) -> str:

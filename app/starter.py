@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from string import Template
 
@@ -27,6 +28,19 @@ _GOLD = ("gold", "label", "class", "category", "target", "intent", "sentiment", 
 _BLANK_LABEL = """    - name: ""   # write your labels
       description: ""   # what belongs here, in a sentence"""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ID_WORDS = frozenset(
+    ("id", "ids", "uid", "guid", "uuid", "key", "no", "nr", "num", "number", "nummer", "index", "#")
+)
+"""Last words of names such as ticket_no, messageId and "Order Nr."."""
+_WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[^\W\d_][^\W\d_A-Z]*|#")
+_LONGEST_ID = 100
+_SHORT_ID = 40
+_ENOUGH_ROWS = 10
+"""Rows from which it says something that all values of a column differ, whatever its name."""
+_MOST_IDS = 1_000_000
+"""Rows that are held against each other."""
+_MOST_CANDIDATES = 3
+_FRACTION = re.compile(r"[-+]?\d*[.,]\d+(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,8 @@ class Columns:
     Attributes:
         names: All columns.
         text: The column to label.
-        id: A column with a different value in each row looked at, if there is one.
+        id: A column with a value in each row, all different, if there is one that is known or
+            named like an id, or is the only short one.
         gold: A column that looks like labels, if there is one.
         labels: Rows by label, the most frequent first; empty without `gold`.
     """
@@ -49,7 +64,7 @@ class Columns:
 
 
 def look_at(path: Path) -> Columns:
-    """Guess the columns from the first rows, and count the labels in all of them.
+    """Guess the columns from the first rows; see in all of them if ids differ, and count labels.
 
     Raises:
         DataError: The file can not be read, or no column holds text.
@@ -61,17 +76,29 @@ def look_at(path: Path) -> Columns:
         for row in islice(rows, _LOOK_AT)
     ]
     names = tuple(dict.fromkeys(name for row in first for name in row))
-    known_id = next((name for name in _named(names, _ID) if _all_differ(first, name)), None)
     gold = next((name for name in _named(names, _GOLD) if _few_values(first, name)), None)
-    text = _text_column(path, first, [name for name in names if name not in (known_id, gold)])
+    ids = [name for name in _named_like_ids(names) if name != gold and _all_differ(first, name)]
+    # What is named like an id may still be the only text.
+    rest = [name for name in names if name not in (*ids, gold)]
+    if not any(isinstance(row.get(name), str) for row in first for name in rest):
+        ids = [name for name in ids if name in _named(names, _ID)]
+    text = _text_column(path, first, [name for name in names if name not in (*ids, gold)])
+    ids = ids or _only_short(first, [name for name in names if name not in (text, gold)])
+    seen = {name: {hash(str(row[name])) for row in first} for name in ids[:_MOST_CANDIDATES]}
     labels: Counter[str] = Counter()
-    if gold is not None:
-        for row in (*first, *rows):
-            if (value := row.get(gold)) not in (None, ""):
-                label = str(value)
-                if label in labels or len(labels) < _MOST_VALUES:
-                    labels[label] += 1
-    return Columns(names, text, known_id, gold, dict(labels.most_common(_MOST_LABELS)))
+    for number, row in enumerate(chain(first, rows)):
+        if gold is None and (not seen or number >= _MOST_IDS):
+            break
+        if _LOOK_AT <= number < _MOST_IDS:
+            for name in [name for name in seen if not _is_new(row.get(name), seen[name])]:
+                del seen[name]
+        if gold is not None and (value := row.get(gold)) not in (None, ""):
+            label = str(value)
+            if label in labels or len(labels) < _MOST_VALUES:
+                labels[label] += 1
+    return Columns(
+        names, text, next(iter(seen), None), gold, dict(labels.most_common(_MOST_LABELS))
+    )
 
 
 def render(file: Path, data: Path | None, columns: Columns | None) -> str:
@@ -123,9 +150,47 @@ def _named(names: Iterable[str], known: tuple[str, ...]) -> list[str]:
     return [folded[name] for name in known if name in folded]
 
 
+def _named_like_ids(names: Iterable[str]) -> list[str]:
+    """Columns whose name suggests an id: the well-known ones, then in the order of the file."""
+    known = _named(names, _ID)
+    like = [name for name in names if _last_word(name) in _ID_WORDS]
+    return list(dict.fromkeys([*known, *like]))
+
+
+def _last_word(name: str) -> str:
+    words = _WORD.findall(unicodedata.normalize("NFKC", name))
+    return words[-1].casefold() if words else ""
+
+
+def _only_short(rows: list[dict[str, object]], names: list[str]) -> list[str]:
+    """The column that could be an id by its values, where there is no second one."""
+    if len(rows) < _ENOUGH_ROWS:
+        return []
+    found = [name for name in names if _all_differ(rows, name) and _looks_like_ids(rows, name)]
+    return found if len(found) == 1 else []
+
+
+def _looks_like_ids(rows: list[dict[str, object]], name: str) -> bool:
+    """Whether the values are short, of one word, and no measurements."""
+    values = [str(row[name]).strip() for row in rows]
+    return all(
+        len(value) <= _SHORT_ID and len(value.split()) == 1 and not _FRACTION.fullmatch(value)
+        for value in values
+    )
+
+
 def _all_differ(rows: list[dict[str, object]], name: str) -> bool:
-    values = [str(row.get(name) or "") for row in rows]
-    return all(values) and len(set(values)) == len(values)
+    seen: set[int] = set()
+    return all(_is_new(row.get(name), seen) for row in rows)
+
+
+def _is_new(value: object, seen: set[int]) -> bool:
+    """Whether a value is there, can be an id and was not seen before; it is seen from now on."""
+    text = "" if value is None else str(value)
+    if not text.strip() or len(text) > _LONGEST_ID or hash(text) in seen:
+        return False
+    seen.add(hash(text))
+    return True
 
 
 def _few_values(rows: list[dict[str, object]], name: str) -> bool:

@@ -57,9 +57,10 @@ def take_corrections(ctx: RunContext, state: RunState, round_: int) -> list[str]
             return []
         log.decide(found)
     ctx.ledger.votes.conclude(step, round_, _conclusions(found).values())
+    later = held_out(ctx) if state["phase"] == "loop" else set()
     for item, seqs in found.decision["seqs"].items():
         for seq in seqs:
-            log.acknowledge(seq, _said(found, item))
+            log.acknowledge(seq, _said(found, item, later=item in later))
     items = list(found.decision["items"])
     ctx.notify({"event": CORRECTIONS, "round": round_, "items": len(items)})
     return items
@@ -82,6 +83,19 @@ def corrected_since(ctx: RunContext, step: int) -> list[str]:
     """Items that people have corrected after a step."""
     items = [item for made in _made(ctx) if made.step > step for item in made.decision["items"]]
     return list(dict.fromkeys(items))
+
+
+def correctors_since(ctx: RunContext, step: int) -> list[str]:
+    """Names of those whose corrections were taken after a step, sorted."""
+    made = [one.decision for one in _made(ctx) if one.step > step]
+    return sorted(
+        {name for decision in made for names in decision["by"].values() for name in names}
+    )
+
+
+def held_out(ctx: RunContext) -> set[str]:
+    """Corrected items of the stop set: on what the student was taught, churn says nothing."""
+    return corrected(ctx).keys() & set(ctx.ids(ctx.splits.stop_set))
 
 
 def examples(ctx: RunContext) -> list[Example]:
@@ -230,8 +244,9 @@ def _conclusions(made: Decision) -> dict[str, Consensus]:
     }
 
 
-def _said(made: Decision, item: str) -> str:
+def _said(made: Decision, item: str, *, later: bool) -> str:
     label, by = made.decision["items"][item], ", ".join(made.decision["by"][item])
     what = "no label fits" if label is None else f"the label is {label!r}"
     shown = "; shown to chat annotators as an example" if item in made.decision["examples"] else ""
-    return f"taken in round {made.round}: {what}, by {by}{shown}"
+    when = "; churn is measured on it, so it is learned at the end" if later and label else ""
+    return f"taken in round {made.round}: {what}, by {by}{shown}{when}"

@@ -187,7 +187,7 @@ def listening(ctx: RunContext, control: RunControl) -> Iterator[None]:
         for directive in ctx.ledger.log.directives(pending=True):
             if directive.kind == STOP:
                 control.request_drain(OPERATOR)
-                ctx.ledger.log.acknowledge(directive.seq, "stopping at the next safe point")
+                ctx.ledger.log.acknowledge(directive.seq, "pausing at the next safe point")
             # Earlier ones are in the configuration already, and decide whether the run goes on.
             elif directive.kind == CAP and directive.seq > ctx.opened_at:
                 _set_cap(ctx, directive)

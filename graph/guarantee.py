@@ -68,7 +68,7 @@ def last_audit(ctx: RunContext) -> list[str] | None:
         ctx.step is not None
         and delivered
         and delivered[-1].step > drawn[-1].step
-        and _bought_since(ctx, delivered[-1].step)
+        and bought_since(ctx, delivered[-1].step)
     ):
         return None
     items: list[str] = drawn[-1].decision["items"]
@@ -87,7 +87,7 @@ def proof_stands(ctx: RunContext) -> Decision | None:
     People may have corrected some of them: the others are still the labels that were tested.
     """
     proven = _earlier(ctx, PROVEN)
-    return proven[-1] if proven and not _bought_since(ctx, proven[-1].step) else None
+    return proven[-1] if proven and not bought_since(ctx, proven[-1].step) else None
 
 
 def _earlier(ctx: RunContext, kind: str) -> list[Decision]:
@@ -96,7 +96,8 @@ def _earlier(ctx: RunContext, kind: str) -> list[Decision]:
     return [made for made in found if ctx.step is None or made.step < ctx.step]
 
 
-def _bought_since(ctx: RunContext, step: int) -> bool:
+def bought_since(ctx: RunContext, step: int) -> bool:
+    """Whether the run has ordered votes after a step, in a round or for the sweep."""
     made = [one for kind in ("batch", "sweep") for one in _earlier(ctx, kind) if one.decision]
     return any(one.step > step for one in made)
 

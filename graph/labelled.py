@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..tools.ledger import Consensus
 from .context import RunContext
-from .corrections import corrected
+from .corrections import corrected, held_out
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,20 @@ def labelled_items(ctx: RunContext) -> dict[str, Consensus]:
     }
 
 
-def training_set(ctx: RunContext) -> TrainingSet:
-    """Accepted labels, weighted by how probably they are correct; synthetic items count less."""
+def training_set(ctx: RunContext, *, in_loop: bool = False) -> TrainingSet:
+    """Accepted labels, weighted by how probably they are correct; synthetic items count less.
+
+    Args:
+        ctx: The run.
+        in_loop: Whether another round may follow: then what people have corrected in the stop set
+            waits, for churn is measured there.
+    """
+    waiting = held_out(ctx) if in_loop else set()
     number = {label: position for position, label in enumerate(ctx.labels)}
     synthetic = ctx.pool.origins()
     accepted = []
     for item, consensus in labelled_items(ctx).items():
-        if consensus.outcome != "accept" or consensus.label is None:
+        if consensus.outcome != "accept" or consensus.label is None or item in waiting:
             continue
         row = ctx.pool.index(item)
         weight = (consensus.p_correct or 0.0) * (

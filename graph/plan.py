@@ -11,17 +11,31 @@ import numpy as np
 
 from ..agents.annotators.build import prompt_tokens
 from ..agents.annotators.chat import ChatAnnotator
-from ..agents.annotators.settings import ChatAnnotatorConfig, RecordedAnnotatorConfig
+from ..agents.annotators.settings import (
+    ChatAnnotatorConfig,
+    HumanAnnotatorConfig,
+    RecordedAnnotatorConfig,
+)
 from ..agents.ensemble import Voter, cascade, reference
 from ..agents.model import AgentModelConfig
 from ..tools.embedding import EmbedderConfig, wordpiece_counts
 from ..tools.ledger import Ledger
-from ..tools.money import Price, to_nano
+from ..tools.money import Price, show, to_nano
 from ..tools.plateau import Value, value_of_accuracy
 from ..tools.prompts import Message, PromptLibrary, packaged_prompts
 from ..tools.readers import ReadReport, Row, read_rows
 from ..tools.rho import AUDITS
 from .config import RunConfig, load_config
+from .foreseen import (
+    AGENT_TOKENS,
+    STEPS,
+    Chat,
+    LaterExamples,
+    Questions,
+    chat,
+    later_examples,
+    questions,
+)
 from .inputs import check_recorded, thin_descriptions
 from .nodes.generate import blind_annotator
 
@@ -29,8 +43,6 @@ SAMPLE = 2000
 """Texts that token counts are taken from; the others are counted as like them."""
 _SPREAD = (0.8, 1.4)
 """A model's own tokenizer against the packaged one: fewer tokens, or more."""
-_AGENT_TOKENS = (3000, 400)
-"""Prompt and completion tokens of one step of a tool-calling agent."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,9 @@ class Quote:
         value: What accuracy is worth, and where the figure comes from.
         prompt: One rendered prompt, where a chat model is asked.
         alternatives: What else could be done.
+        questions: How many people will be asked; ``None`` where nobody is.
+        examples: What examples that people offer during the run add to requests.
+        chat: What a question to the chat's model costs; it is no position, as nobody has to ask.
     """
 
     texts: int
@@ -97,6 +112,9 @@ class Quote:
     value: Value
     prompt: list[Message] | None
     alternatives: list[Alternative]
+    questions: Questions | None
+    examples: LaterExamples | None
+    chat: Chat | None
 
 
 @dataclass(frozen=True)
@@ -139,7 +157,9 @@ def plan(config: RunConfig | Path | str) -> Quote:
     open_texts = texts - min(config.stopping.stop_set_size, texts // 4)
     most = min(config.stopping.max_rounds, max(1, math.ceil(open_texts / batch)))
     least = min(most, max(config.stopping.window + 1, config.stopping.min_rounds))
-    lines = _lines(config, costs, batch, texts, (least, most))
+    votes = _votes(config, batch, texts, (least, most))
+    lines = [_line(costs[name], "annotates", ends) for name, ends in votes.items()]
+    lines += _agent_lines(config, (least, most))
     if config.embedder.kind == "openai":
         lines.insert(0, _embedder_line(config.embedder, texts, own))
     low = sum(line.money[0] for line in lines)
@@ -161,6 +181,13 @@ def plan(config: RunConfig | Path | str) -> Quote:
         value=value_of_accuracy(config.stopping, texts, config.human.label_usd),
         prompt=prompt,
         alternatives=_alternatives(config, costs, texts),
+        questions=questions(
+            {a.name: votes[a.name] for a in config.annotators if a.kind == "human"},
+            {name: cost.price for name, cost in costs.items()},
+            cap,
+        ),
+        examples=later_examples(config, prompts, sample),
+        chat=chat(config.operator.model, config.task, prompts),
     )
 
 
@@ -200,13 +227,10 @@ def _costs(
     return costs, prompt
 
 
-def _lines(
-    config: RunConfig,
-    costs: dict[str, _Cost],
-    batch: int,
-    texts: int,
-    rounds: tuple[int, int],
-) -> list[Line]:
+def _votes(
+    config: RunConfig, batch: int, texts: int, rounds: tuple[int, int]
+) -> dict[str, tuple[int, int]]:
+    """Fewest and most votes of each annotator, in the order of the cascade."""
     voters = cascade(
         [
             Voter(a.name, a.tier, a.trusted, a.kind == "human", a.kind == "chat")
@@ -217,7 +241,7 @@ def _lines(
     first = next(voter for voter in voters if not voter.person)
     critic = config.critic
     judge = blind_annotator(config, voters) if config.generation.enabled else None
-    lines = []
+    votes = {}
     for voter in voters:
         audits = [0, 0]
         if target is not None and (not voter.person or voter == target):
@@ -242,7 +266,12 @@ def _lines(
             most += math.ceil((checks.order + checks.template + checks.retest) * most)
         if voter.name == judge:
             most += _written(config, texts) * rounds[1]
-        lines.append(_line(costs[voter.name], "annotates", (fewest, most)))
+        votes[voter.name] = (fewest, most)
+    return votes
+
+
+def _agent_lines(config: RunConfig, rounds: tuple[int, int]) -> list[Line]:
+    lines = []
     for name, model, decisions in (
         ("selector", config.selection.model, 1),
         ("critic", config.critic.model, 2),  # the review, and the explanation of the stop rule
@@ -293,8 +322,8 @@ def _agent_line(
     name: str, model: AgentModelConfig, rounds: tuple[int, int], decisions: int
 ) -> Line:
     """At least one decision of two steps a round, at most ``decisions`` with an allowance each."""
-    steps = (2 * rounds[0], model.steps * rounds[1] * decisions)
-    tokens_in, tokens_out = _AGENT_TOKENS
+    steps = (STEPS * rounds[0], model.steps * rounds[1] * decisions)
+    tokens_in, tokens_out = AGENT_TOKENS
     allowance = to_nano(model.usd_per_decision) * rounds[1] * decisions
     low, high = (model.price.cost(n * tokens_in, n * tokens_out) for n in steps)
     middle = sum(steps) // 2
@@ -325,7 +354,33 @@ def _alternatives(config: RunConfig, costs: dict[str, _Cost], texts: int) -> lis
             inference if inference is not None else strongest.money(1000),
             f"{per_1000}: {future:,} items" if future else f"{per_1000}: for each 1,000 items",
         ),
+        _yourself(config, texts),
     ]
+
+
+def _yourself(config: RunConfig, texts: int) -> Alternative:
+    """A person on every text, at the price that was stated for one."""
+    prices = [(a.price, a.name) for a in config.annotators if isinstance(a, HumanAnnotatorConfig)]
+    prices += [
+        (a.price, a.name)
+        for a in config.annotators
+        if isinstance(a, RecordedAnnotatorConfig) and a.person and a.price.input is None
+    ]
+    # Whoever works for nothing says less of what it would cost than whoever is paid.
+    paid = [one for one in prices if not one[0].free]
+    usd, stated = config.human.label_usd, "label_usd" in config.human.model_fields_set
+    if paid or (prices and not stated):
+        price, name = [*paid, *prices][0]
+        source = f"the price of {name!r}"
+    else:
+        price = Price(per_label=usd) if usd else Price(free=True)
+        source = "human.label_usd" if stated else "assumed: no price of a person is stated"
+    return Alternative(
+        "you label everything yourself",
+        price.cost(labels=texts),
+        f"one label by a person on each of {texts:,} texts, at {show(price.cost(labels=1))} "
+        f"({source})",
+    )
 
 
 def _strongest(config: RunConfig, costs: dict[str, _Cost]) -> _Cost:

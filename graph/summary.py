@@ -24,6 +24,7 @@ from .quality import (
     label_strata,
     powered_figures,
 )
+from .relearned import LEARNED
 from .roster import money_saved
 from .state import RunState
 from .value import value
@@ -76,6 +77,7 @@ def summarise(ctx: RunContext, state: RunState, status: str) -> dict[str, Any]:
         "pool": {**asdict(ctx.rows.counts()), "synthetic": int(ctx.pool.origins().sum())},
         "labels": counts,
         "guarantee": guarantee,
+        "learned": _learned(ctx) if status == "finished" else None,
         "class_shares": {
             label: asdict(share) for label, share in zip(ctx.labels, powered[1], strict=True)
         }
@@ -130,6 +132,12 @@ def _guarantee(ctx: RunContext) -> dict[str, Any] | None:
     found: dict[str, Any] = tested.decision
     changed = len(corrected_since(ctx, tested.step))
     return {**found, "corrected": changed} if changed else found
+
+
+def _learned(ctx: RunContext) -> dict[str, Any] | None:
+    """What the last delivery has made of corrections, where it came after some."""
+    delivered = ctx.ledger.log.decisions("deliver")
+    return delivered[-1].decision.get(LEARNED) if delivered else None
 
 
 def _tested_labels(guarantee: dict[str, Any] | None, accepted: int) -> dict[str, Any] | None:

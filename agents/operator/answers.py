@@ -13,6 +13,7 @@ from ...tools.watch import RunReader
 from ...tools.watch.confusion import Confusion, confusions, items_between
 from ...tools.watch.lines import Line
 from ...tools.watch.queue import blind_items
+from ...tools.watch.stop_words import in_plain_words
 from .commands import command_rows
 from .facts import Facts, last_check
 from .orders import STATES
@@ -58,7 +59,7 @@ def about_status(reader: RunReader, facts: Facts) -> list[Line]:
         lines.append(Line(f"Round {round_}; last: {agent}, {kind.replace('_', ' ')}."))
     lines.append(Line(_account(facts)))
     if (checked := last_check(reader)) is not None:
-        lines.append(Line(f"Last check: {check_words(*checked)}."))
+        lines.append(Line(f"Last check: {in_plain_words(*checked)}"))
     waiting = [str(one.number) for one in facts.proposals if one.state == "open"]
     if waiting:
         lines.append(Line(f"Open proposals: {', '.join(waiting)}."))
@@ -69,7 +70,8 @@ def about_status(reader: RunReader, facts: Facts) -> list[Line]:
         " ORDER BY seq DESC LIMIT ?",
         LISTED,
     ):
-        lines.append(Line(f"Order {seq} ({kind.replace('_', ' ')}) is not taken up yet."))
+        what = {"stop": "pause"}.get(kind, kind.replace("_", " "))
+        lines.append(Line(f"Order {seq} ({what}) is not taken up yet."))
     return lines
 
 
@@ -104,7 +106,7 @@ def about_quality(reader: RunReader, facts: Facts) -> list[Line]:
         )
     )
     if metrics["audit_student"] is None:
-        lines.append(Line("Uncalibrated: no trusted annotator has labelled a random sample."))
+        lines.append(Line("Not measured yet: nobody who is trusted has labelled a random sample."))
     else:
         lines.append(
             Line(
@@ -141,7 +143,8 @@ def about_item(reader: RunReader, item: str) -> list[Line]:
         LISTED,
     )
     for number, (round_, label, p, calibrated, source, outcome, reason) in enumerate(history):
-        sure = "" if p is None else f", p_correct {p:.3f}{'' if calibrated else ' (uncalibrated)'}"
+        unproven = "" if calibrated else " (not held to audits)"
+        sure = "" if p is None else f", p_correct {p:.3f}{unproven}"
         what = label or "no label"
         verdict = what if outcome == "accept" else f"set apart ({what} suggested)"
         head = "Now" if number == 0 else "Before"
@@ -217,8 +220,7 @@ def about_stopping(reader: RunReader, facts: Facts) -> list[Line]:
         lines.append(Line("No round has been checked yet."))
     else:
         decision, evidence = checked
-        if not delivered:
-            lines.append(Line(f"Last check: {check_words(decision, evidence)}."))
+        lines.append(Line(f"Last check: {in_plain_words(decision, evidence)}"))
         lines += [Line(line) for line in str(evidence.get("explanation") or "").splitlines()]
         lines += [
             Line(f"Gate {gate['name'].replace('_', ' ')} holds it back: {gate['detail']}.")
@@ -246,16 +248,6 @@ def about_proposals(_: RunReader, facts: Facts) -> list[Line]:
             )
         )
     return lines
-
-
-def check_words(decision: dict[str, Any], evidence: dict[str, Any]) -> str:
-    """What a check of the stop rule decided, in a line."""
-    stop, order = decision.get("stop"), decision.get("order")
-    if stop:
-        return f"stop ({stop['reason'].replace('_', ' ')}): {stop['detail']}"
-    if order:
-        return f"a gate orders {order['action'].replace('_', ' ')}"
-    return f"go on: {(evidence.get('check') or {}).get('why') or 'no check yet'}"
 
 
 def clip(text: str, most: int) -> str:

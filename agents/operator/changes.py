@@ -13,6 +13,7 @@ from ...tools.money import NANO, show, to_nano
 from ...tools.watch.lines import Line
 from .facts import Facts
 from .grammar import sentence
+from .left_open import left_open
 from .orders import STATES, proposal
 from .said import Order, OrderKind
 
@@ -116,7 +117,7 @@ def _stop(order: Order, facts: Facts) -> _Made:
     return (
         "Pause the run",
         ("running",),
-        ("stopped at the next safe point",),
+        ("paused at the next safe point",),
         notes,
         _said(order, facts),
     )
@@ -138,6 +139,7 @@ def _finish(order: Order, facts: Facts) -> _Made:
     notes = (
         "Nothing more is bought after the batch under way. The student is trained once more and "
         "the labels are delivered.",
+        *left_open(facts),
         _when(facts),
     )
     before = f"{STATES[facts.state]}; goes on until its stop rule or a cap ends it"

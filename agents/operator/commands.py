@@ -170,7 +170,7 @@ COMMANDS: tuple[Command, ...] = (
         "stop",
         False,
         ("pause",),
-        "Stops at the next safe point; `resume` goes on from there.",
+        "Pauses at the next safe point; `resume` goes on from there.",
         _re(r"(?:pause|hold|wait|hold on)(?: it| the run| here| now)?|stop for (?:now|a while)"),
         builders.fixed("stop"),
     ),

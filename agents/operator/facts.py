@@ -14,7 +14,7 @@ from ...tools.reviews import REVIEW
 from ...tools.watch import RunReader, run_status
 from ...tools.watch.money import cap_in_force, ordered_usd
 from ...tools.watch.proposals import Suggestion, read_proposals
-from ...tools.watch.queue import QUESTIONS_FILE, blind_items
+from ...tools.watch.queue import QUESTIONS_FILE, blind_items, unanswered
 from ...tools.watch.status import State
 
 
@@ -26,6 +26,7 @@ class Facts:
         cap: The cap that counts from the next reservation on; ``None`` where none is known.
         point: What a point of accuracy is worth, and where the figure comes from, if that is known.
         questions: Open questions to people.
+        unanswered: Counts those of them that have no settled answer.
         waiting: Whether an order waits that a resume would carry out.
         only_reviews: Whether all that wait are corrections, for which nothing is bought.
         an_item: Id of an item of the pool, for an example.
@@ -49,6 +50,7 @@ class Facts:
     by: str = OPERATOR
     has_item: Callable[[str], bool] = lambda _: True
     label_of: Callable[[str], str] = lambda _: "no label yet"
+    unanswered: Callable[[], int] = lambda: 0
 
     @property
     def running(self) -> bool:
@@ -81,6 +83,7 @@ def read_facts(reader: RunReader, *, item: str | None = None, by: str = OPERATOR
         by=by or OPERATOR,
         has_item=lambda wanted: _has_item(reader, wanted),
         label_of=lambda wanted: label_now(reader, wanted),
+        unanswered=lambda: unanswered(reader),
     )
 
 

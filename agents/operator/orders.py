@@ -13,7 +13,7 @@ STATES = {
     "not_started": "not started",
     "running": "running",
     "waiting_for_people": "waiting for answers of people",
-    "stopped": "stopped",
+    "stopped": "paused",
     "interrupted": "interrupted (its process ended without a word)",
     "failed": "ended by an error",
     "finished": "finished",

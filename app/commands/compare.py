@@ -85,11 +85,12 @@ def _show(console: Console, found: list[Measures], folders: list[Path]) -> None:
 def _cells(found: Measures) -> dict[str, str]:
     from ...tools.money import show
     from ...tools.report import accuracy, count, number, percent
+    from ...tools.watch.status import STATES
 
     gold = found.gold
     stop = f"after round {found.stop[0]}: {found.stop[1]}" if found.stop else "not by itself"
     return {
-        "State": found.state.replace("_", " "),
+        "State": STATES[found.state],
         "Replay of": found.replay_of or "-",
         "Texts": count(found.texts),
         "Labelled": f"{count(found.labelled)} ({percent(found.completion)})",
@@ -119,9 +120,10 @@ def _show_labels(
         console.print("No text is in both pools, so that labels can not be compared.")
         return
     share = f" ({found.same / found.both:.1%})" if found.both else ""
+    alone = f", {found.alone:,} of them labelled by one run only" if found.alone else ""
     console.print(
         f"{found.shared:,} texts in both; {found.both:,} labelled by both, {found.same:,} of them "
-        f"alike{share}; {len(found.items):,} differ",
+        f"alike{share}; {len(found.items):,} differ{alone}",
         soft_wrap=True,
     )
     changed, looked_at = other_texts(one, other, found)

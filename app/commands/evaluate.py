@@ -82,8 +82,8 @@ def _held_to_people(folder: Path, people: People) -> dict[str, AltTest]:
 
     if is_running(folder):
         raise LockedError(
-            f"the run {folder.name!r} is going on ({owner(folder)}); evaluate it when it has "
-            "stopped or ended."
+            f"the run {folder.name!r} is going on ({owner(folder)}); evaluate it when it is "
+            "paused or has ended."
         )
     with open_run(folder, notify=lambda _: None, stopping=lambda: False) as ctx:
         return hold_models_to_people(ctx, EPSILON[people.value])

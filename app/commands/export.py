@@ -36,7 +36,7 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write the labels of a run that is finished or stopped, one record for each input row.
+    """Write the labels of a run that is finished or paused, one record for each input row.
 
     A run that is going on can not be exported: its pool has one owner at a time.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def plan(config: Config, json: Json = False) -> None:
-    """Quote a run: requests, tokens, money, an example of the prompt, and the alternatives.
+    """Quote a run: requests, tokens, money, questions to you, a prompt, and the alternatives.
 
     Reads the data and the templates; sends nothing.
     """
@@ -41,6 +41,8 @@ def as_plain(quote: Quote) -> dict[str, Any]:
     for alternative in plain["alternatives"]:
         nano = alternative.pop("money")
         alternative["usd"] = None if nano is None else to_usd(nano)
+    if (chat := plain["chat"]) is not None:
+        chat["usd"], chat["most_usd"] = to_usd(chat.pop("money")), to_usd(chat.pop("most"))
     for name in ("low", "high", "uncut", "cap"):
         plain[f"{name}_usd"] = to_usd(plain.pop(name))
     plain["value"] = {
@@ -56,7 +58,9 @@ def show(console: Console, quote: Quote, config: RunConfig) -> None:
     from rich.table import Table
 
     from ...tools.money import show as usd
+    from ...tools.money import to_nano
     from ..intake import gold_warning, rejected_lines
+    from ..quoted import remarks
 
     rejected = f", {quote.rejected:,} rows can not be used" if quote.rejected else ""
     least, most = quote.rounds
@@ -92,9 +96,12 @@ def show(console: Console, quote: Quote, config: RunConfig) -> None:
     )
     console.print(
         "The low end stops as early as the rule allows; the high end runs every round and sends "
-        "every label through the whole cascade. Tokens are in the middle of the range.\n",
+        "every label through the whole cascade. Tokens are in the middle of the range.",
         style="dim",
     )
+    for remark in remarks(as_plain(quote), "{:,}".format, lambda amount: usd(to_nano(amount))):
+        console.print(remark, soft_wrap=True, markup=False)
+    console.print()
     console.print(Rule("Prompt example"))
     if quote.prompt is None:
         console.print("No chat model is configured, so nobody reads a prompt.")

@@ -84,7 +84,8 @@ def _go_on(desk: Desk, name: str, *, doubtful: bool) -> str:
     if stands.asked:
         return f"All questions are answered. Go on with: {resume}"
     if waiting := len(desk.log.pending()):
-        what = f"Reviews of {waiting} texts wait to be taken up"
+        texts = "1 text" if waiting == 1 else f"{waiting:,} texts"
+        what = f"Reviews of {texts} wait to be taken up"
         if state == "finished":
             return f"{what}; nothing is bought for them. Go on with: {resume}"
         # To resume it is to go on with all of it, and to spend.

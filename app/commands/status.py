@@ -1,4 +1,4 @@
-"""`labelwright status` and `stop`: look at runs, and tell one to stop."""
+"""`labelwright status` and `stop`: look at runs, and tell one to pause."""
 
 from __future__ import annotations
 
@@ -42,21 +42,24 @@ def status(
 
 
 def stop(run: Run, runs: Runs = RUNS) -> None:
-    """Tell a running run to stop at its next safe point; it can be resumed."""
+    """Pause a running run at its next safe point; it can be resumed."""
     folder = find_run(run, runs)
     if not is_running(folder):
         # Else the order would wait in the ledger and stop the next resume.
-        raise ConfigError(f"{folder}: is not running, so there is nothing to stop.")
+        raise ConfigError(f"{folder}: is not running, so there is nothing to pause.")
     from ...graph import stop as order
 
     number = order(folder)
     typer.echo(
-        f"{folder.name}: told to stop (directive {number}); `labelwright status` shows when."
+        f"{folder.name}: told to pause (directive {number}); `labelwright status` shows when it is "
+        "paused."
     )
 
 
 def _show_all(console: Console, states: list[dict[str, Any]]) -> None:
     from rich.table import Table
+
+    from ...tools.watch.status import STATES
 
     table = Table()
     for name in ("Run", "Status", "Stage"):
@@ -66,7 +69,7 @@ def _show_all(console: Console, states: list[dict[str, Any]]) -> None:
     for state in states:
         table.add_row(
             _name(state),
-            state["status"].replace("_", " "),
+            STATES[state["status"]],
             state["stage"] or "",
             str(state["rounds"]),
             _usd(state["spent_usd"]),
@@ -77,8 +80,10 @@ def _show_all(console: Console, states: list[dict[str, Any]]) -> None:
 
 
 def _show_one(console: Console, state: dict[str, Any]) -> None:
+    from ...tools.watch.status import STATES
+
     held = f", {state['held_by']}" if state["held_by"] else ""
-    console.print(f"{_name(state)}: {state['status'].replace('_', ' ')}{held}", style="bold")
+    console.print(f"{_name(state)}: {STATES[state['status']]}{held}", style="bold")
     uncertain = f", {_usd(state['uncertain_usd'])} uncertain" if state["uncertain_usd"] else ""
     lines = [
         ("Folder", state["folder"]),
@@ -106,12 +111,18 @@ def _name(state: dict[str, Any]) -> str:
 
 def _orders(orders: list[dict[str, Any]]) -> list[str]:
     lines = [f"{one['seq']}: {_order(one)}" for one in orders if one["kind"] != REVIEW]
-    # There may be hundreds.
-    reviews = [one for one in orders if one["kind"] == REVIEW]
-    taken = sum(one["acknowledged"] is not None for one in reviews)
-    for number, became in ((taken, "taken"), (len(reviews) - taken, "not yet taken up")):
-        if number:
-            lines.append(f"{number:,} review{'' if number == 1 else 's'} {became}")
+    # There may be hundreds, and several of a text: texts are counted, as everywhere.
+    taken: set[Any] = set()
+    waiting: set[Any] = set()
+    for one in orders:
+        if one["kind"] == REVIEW:
+            given = one["payload"] if isinstance(one["payload"], dict) else {}
+            text = given.get("item_id") or one["seq"]
+            (waiting if one["acknowledged"] is None else taken).add(text)
+    for texts, became in ((taken, "taken up"), (waiting, "not yet taken up")):
+        if texts:
+            count = "1 text" if len(texts) == 1 else f"{len(texts):,} texts"
+            lines.append(f"reviews of {count} {became}")
     return lines
 
 

@@ -14,16 +14,9 @@ from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal, format_percent
 
 from ...tools.money import NANO, to_nano
+from ...tools.watch import status
 
-STATES = {
-    "not_started": "not started",
-    "running": "running",
-    "waiting_for_people": "waiting for people",
-    "stopped": "paused",
-    "interrupted": "interrupted",
-    "failed": "failed",
-    "finished": "finished",
-}
+STATES = status.STATES
 """States of a run in words."""
 _DEFAULT = "en_US"
 _CENTS_FROM = 0.095

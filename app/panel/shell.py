@@ -15,6 +15,7 @@ from .formats import STATES
 from .links import HOME
 from .plain import escaped, show_text, visible
 from .session import RUN_PARAMETER, current_run, run_named, runs_root
+from .words import words_at_foot
 
 PAGES = {
     "new": ("New run", "new_run"),
@@ -27,6 +28,8 @@ PAGES = {
 """Title and package of each page by its path."""
 ONE_RUN = frozenset(("run", "review", "items", "prompts"))
 """Pages that show the run that is picked."""
+WORDED = frozenset(("review", "items", "compare"))
+"""Pages at whose foot the words are explained; the run's own page has them in its head."""
 _PICKED = "shell_run"
 _LAST = "last_run"
 
@@ -48,6 +51,8 @@ def show() -> None:
                 return
             _last_word()
     page.run()
+    if page.url_path in WORDED:
+        words_at_foot()
 
 
 def _entry(path: str, package: str) -> Callable[[], None]:

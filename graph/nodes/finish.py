@@ -20,7 +20,7 @@ from ...agents.panel import Panel
 from ...agents.verdict import Verdict, weigh
 from ...tools.ledger import Consensus, Decision
 from ..context import RunContext
-from ..corrections import corrected_since, take_corrections
+from ..corrections import corrected_since, held_out, take_corrections
 from ..directives import FINISH, take
 from ..guarantee import (
     PROVEN,
@@ -37,6 +37,7 @@ from ..guarantee import (
 )
 from ..labelled import labelled_items, training_set
 from ..quality import best_round
+from ..relearned import learned
 from ..rounds import RoundFit
 from ..settle import settle_labels
 from ..state import RunState
@@ -110,10 +111,16 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
 
 
 def _unlearned(ctx: RunContext) -> bool:
-    """Whether people have corrected labels since the last training, and there is one to come."""
+    """Whether people have corrected labels that the last training has not seen."""
     trained = ctx.ledger.log.decisions("trained")
-    since = corrected_since(ctx, trained[-1].step if trained else 0)
-    return bool(since) and len(training_set(ctx).ids) > 0
+    if corrected_since(ctx, trained[-1].step if trained else 0):
+        return len(training_set(ctx).ids) > 0
+    # Those of the stop set have waited for the end of the rounds.
+    held = held_out(ctx)
+    if not held:
+        return False
+    waiting = held.intersection(training_set(ctx).ids)
+    return not waiting.issubset(ctx.round_fit(trained[-1].round).ids)
 
 
 def _open_items(ctx: RunContext) -> list[str]:
@@ -275,7 +282,11 @@ def _deliver(
             state["round"],
             "critic",
             "deliver",
-            {"best_round": kept, "labelled_last": dict(sorted(counts.items()))},
+            {
+                "best_round": kept,
+                "labelled_last": dict(sorted(counts.items())),
+                **learned(ctx, state["step"], kept),
+            },
             {"annotators": panel_table(ctx, panel), "stop": state["stop"]},
         )
     )

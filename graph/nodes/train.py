@@ -21,9 +21,9 @@ from ..state import RunState
 def train(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     """Fit the student, keep it, and write down the round."""
     ctx = runtime.context
-    # The training after the sweep is a round of its own.
+    # The training after the last batch has a number of its own, and is no round.
     round_ = state["round"] + (state["phase"] == "deliver")
-    labelled = training_set(ctx)
+    labelled = training_set(ctx, in_loop=state["phase"] == "loop")
     if not len(labelled.ids):
         return {"go": _next(state), "round": round_}
     fitted = _fit(ctx, labelled)

@@ -46,7 +46,7 @@ def directives(reader):
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("status", ["The run is stopped.", "Round 2; last: critic, stop check.",
+        ("status", ["The run is paused.", "Round 2; last: critic, stop check.",
                     "$2.25 spent of a cap of $10.00; $7.75 left.", "Open proposals: 1, 2, 3, 4."]),
         ("money", ["ann: $2.25 for 9 requests.", "cheap: $0.00 for 9 requests."]),
         ("how good are the labels", ["agrees with 91.0%",
@@ -61,8 +61,8 @@ def directives(reader):
                                  "accepted: billing; student: delivery"]),
         ("billing vs fraud", ["Nobody has taken billing for fraud_report yet."]),
         ("what would $5 more buy", ["Another $5.00 buys about", "a point is worth $1.00"]),
-        ("when will it stop", ["Last check: go on", "Value A = $100.00",
-                               "Gate classes holds it back",
+        ("when will it stop", ["Last check: It would stop: the next batch costs",
+                               "Value A = $100.00", "Gate classes holds it back",
                                "the cap of $10.00"]),
         ("proposals", ["1. [open] relabel items", "$0.20", "price unknown",
                        "Expected: up to 2 labels"]),

@@ -45,6 +45,8 @@ def test_the_figures_are_those_of_the_summary(cli: Cli, run_folder: Path, twin: 
     assert one["labelled"] == summary["labels"]["accepted"]
     assert one["completion"] == summary["labels"]["completion"]
     assert one["spent_usd"] == summary["money"]["spent_usd"]
+    assert one["rounds"] == summary["rounds"] == len(summary["curve"]) - 1 == 2
+    assert json.loads(cli("status", "a", "--json").stdout)["rounds"] == one["rounds"]
     assert one["cap_usd"] == 3
     assert one["labels"]["estimate"] == summary["quality"]["labels"]["estimate"]
     assert one["gold"]["macro_f1"] == summary["quality"]["gold"]["macro_f1"]
@@ -69,6 +71,12 @@ def test_labels_that_differ_are_counted_and_listed(cli: Cli, run_folder: Path, t
     assert item["item"] in shown
     assert item["text"][:30] in shown
     assert found["items"][1]["text"] not in shown
+    assert "one run only" not in shown
+    apart = Consensus(item["item"], None, None, False, "person", "set_apart", "none fits", {})
+    with Ledger(twin / "ledger.sqlite", create=False) as ledger:
+        ledger.votes.conclude(10_001, 99, [apart])
+    shown = " ".join(cli("compare", "a", "b").stdout.split())
+    assert "3 differ, 1 of them labelled by one run only" in shown
 
 
 def test_what_an_audit_still_asks_is_not_told(cli: Cli, run_folder: Path, twin: Path) -> None:

@@ -154,7 +154,7 @@ def test_columns_with_odd_names_and_values(cli: Callable[..., Any], tmp_path: Pa
     config = load_config(tmp_path / "run.yaml")
     assert config.task.text == "{{ row['Review text'] }}"
     assert config.data.gold == "Label"
-    assert config.data.id is None
+    assert config.data.id == "No."
     assert sorted(config.task.label_names) == ["#5", "1", "n: o", "yes"]
 
 
@@ -162,6 +162,47 @@ def test_an_id_that_repeats_is_no_id(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("id,text\n1,one text\n1,another text\n", encoding="utf-8")
     assert look_at(path).id is None
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "ID", "uid", "ticket_no", "message_id", "messageId", "nr", "number", "Order Nr."]
+)
+def test_a_column_that_is_named_like_an_id_and_never_repeats_is_the_id(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "data.csv"
+    # The numbers are longer than the notes: it is the name that tells the text from the id.
+    rows = [f"{100_000 + i},ok {i % 2},yes" for i in range(20)]
+    path.write_text("\n".join([f"{name},note,paid", *rows]), encoding="utf-8")
+    found = look_at(path)
+    assert (found.id, found.text) == (name, "note")
+    path.write_text("\n".join([f"{name},note,paid", *rows, ",ok,yes"]), encoding="utf-8")
+    assert look_at(path).id is None, "not every row has one"
+
+
+def test_the_only_short_column_that_never_repeats_is_the_id(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+
+    def found(header: str, *columns: str) -> str | None:
+        rows = [",".join(c.format(i) for c in columns) for i in range(12)]
+        path.write_text("\n".join([header, *rows]), encoding="utf-8")
+        return look_at(path).id
+
+    assert found("ref,note,year", "A{}", "some words {}", "2024") == "ref"
+    assert found("ref,other,note", "A{}", "B{}", "some words {}") is None, "which of the two?"
+    assert found("score,note", "0.{}", "some words {}") is None
+    assert found("who,note", "Ann B{}", "some words {}") is None
+    assert found("paid,note", "yes", "some words {}") is None
+    assert found("number", "some words {}") is None, "it is the text"
+
+
+def test_an_id_that_repeats_far_down_is_no_id(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    rows = "".join(f"{min(i, 1500)},text {i}\n" for i in range(1502))
+    path.write_text(f"uid,text\n{rows}", encoding="utf-8")
+    assert look_at(path).id is None
+    path.write_text(f"uid,text\n{rows[: rows.rindex('1500,')]}", encoding="utf-8")
+    assert look_at(path).id == "uid"
 
 
 def test_a_column_of_scores_is_no_label(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from doubles.openai_server import OpenAIServer
 
 from labelwright.app.exit_codes import ExitCode
+from labelwright.app.quoted import remarks
 
 
 def test_it_quotes_the_loop_and_shows_the_alternatives(
@@ -25,6 +26,7 @@ def test_it_quotes_the_loop_and_shows_the_alternatives(
         "nobody reads a prompt",
         "nearest labels everything",
         "at inference time",
+        "you label everything yourself",
     ):
         assert part in result.stdout
     assert not (project.parent / "runs").exists()
@@ -58,6 +60,41 @@ def test_the_prompt_is_shown_and_nothing_is_sent(
     assert "the sale banner flashes and it triggers my migraines/seizures" in prompt
     assert "[system]" in prompt
     assert openai_server.served == []
+
+
+def test_questions_examples_and_the_chat_are_told(
+    cli: Callable[..., Any], make_project: Callable[..., Path]
+) -> None:
+    price = {"in": 1, "out": 2}
+    chat = {"kind": "chat", "name": "cheap", "model": "m", "price": price}
+    person = {"kind": "human", "name": "ann", "price": {"per_label": 0.1}}
+    config = make_project([chat, person])
+    config.write_text(
+        config.read_text(encoding="utf-8")
+        + "operator: {model: {model: big, price: {in: 1, out: 4}}}\n",
+        encoding="utf-8",
+    )
+    said = " ".join(cli("plan", config).stdout.split())
+    quote = json.loads(cli("plan", config, "--json").stdout)
+    asked, later, chat = quote["questions"], quote["examples"], quote["chat"]
+    assert f"You will be asked about {asked['expected']} questions" in said
+    assert f"at most {asked['most']}." in said
+    assert f"Each adds about {later['tokens']} tokens to a request" in said
+    assert "The chat's model (big) is paid from the cap" in said
+    assert 0 < chat["usd"] < chat["most_usd"] == 0.05
+    assert f"about ${chat['usd']:.4f}" in said
+    assert "than $0.050." in said
+
+
+def test_remarks_are_made_only_where_there_is_something_to_say() -> None:
+    def said(**quote: Any) -> list[str]:
+        return remarks(quote, str, "${:.2f}".format)
+
+    assert said() == said(questions=None, examples=None, chat=None) == []
+    two = {"people": ["ann", "bob"], "fewest": 3, "expected": 3, "most": 3}
+    assert said(questions=two) == ["The people (ann, bob) will be asked 3 questions."]
+    free = {"model": "m", "usd": 0.0, "most_usd": 0.0}
+    assert said(chat=free) == ["The chat's model (m) is free."]
 
 
 def test_a_quote_needs_no_key(cli: Callable[..., Any], make_project: Callable[..., Path]) -> None:

@@ -108,8 +108,12 @@ def test_a_cap_for_a_run_that_had_finished_is_told_so(cli: Cli, run_folder: Path
 
 def test_status_of_a_finished_run(cli: Cli, run_folder: Path) -> None:
     state = json.loads(cli("status", "a", "--json").stdout)
-    assert (state["status"], state["rounds"], state["cap_usd"]) == ("finished", 3, 3.0)
+    # The training after the second batch has a number, and is no round.
+    assert (state["status"], state["rounds"], state["cap_usd"]) == ("finished", 2, 3.0)
+    with Ledger(run_folder / "ledger.sqlite", create=False) as ledger:
+        assert ledger.log.decisions("trained")[-1].round == 3
     assert state["summary"]["labels"]["texts"] == 60
+    assert state["stage"] == "critic: deliver"
     shown = cli("status", "a").stdout
     assert "a: finished" in shown
     assert "stop (max_rounds): 2 rounds, as configured" in shown
@@ -154,24 +158,28 @@ def test_stop_reaches_a_run_that_is_held_and_status_shows_it(cli: Cli, run_folde
     with hold(run_folder / "run.lock", "the run 'a'"):
         result = cli("stop", "a")
         assert result.exit_code == 0, result.stderr
+        assert "a: told to pause (directive 1)" in result.stdout
         assert "Directive   1: pause (not yet taken up)" in cli("status", "a").stdout
 
 
 def test_status_counts_reviews_instead_of_listing_them(cli: Cli, run_folder: Path) -> None:
     with Ledger(run_folder / "ledger.sqlite", create=False) as ledger:
-        first, *_ = [ledger.log.direct("review", {}) for _ in range(3)]
-        ledger.log.acknowledge(first, "refused")
+        words = [("m1", "label"), ("m1", "undo"), ("m2", "label"), ("m3", "flag")]
+        given = [{"item_id": item, "verdict": verdict} for item, verdict in words]
+        *_, last = [ledger.log.direct("review", one) for one in given]
+        ledger.log.acknowledge(last, "noted")
+        ledger.log.direct("review", {})
     shown = cli("status", "a").stdout
     assert [line.split(None, 1)[1] for line in shown.splitlines() if "Directive" in line] == [
-        "1 review taken",
-        "2 reviews not yet taken up",
+        "reviews of 1 text taken up",
+        "reviews of 3 texts not yet taken up",
     ]
 
 
 def test_stop_refuses_where_nothing_runs(cli: Cli, run_folder: Path) -> None:
     result = cli("stop", "a")
     assert result.exit_code == ExitCode.CONFIG
-    assert "not running" in result.stderr
+    assert "not running, so there is nothing to pause" in " ".join(result.stderr.split())
     with Ledger(run_folder / "ledger.sqlite") as ledger:
         assert ledger.log.directives() == []
 

@@ -80,6 +80,10 @@ def test_ctrl_c_stops_and_resume_finishes_without_asking_twice(
     assert "Traceback" not in ended.stderr
     assert "Go on with: labelwright resume runs/a" in ended.stdout
     assert json.loads(cli("status", "a", "--json").stdout)["status"] == "stopped"
+    # What is stored is what scripts know it by; people read the panel's word.
+    assert "a: paused" in ended.stdout
+    assert "a: paused" in cli("status", "a").stdout
+    assert "paused" in cli("status").stdout
     assert cli("export", "a").exit_code == 0
     before = len(openai_server.chats)
     openai_server.script = obedient

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from doubles.corrected_run import decided, notes, other, rows, say
 from doubles.mortal_run import Death, carry_on
 
 from labelwright.graph import resume, run
@@ -12,33 +13,6 @@ from labelwright.graph.quality import label_strata
 from labelwright.graph.session import open_run
 from labelwright.tools.ledger import Ledger
 from labelwright.tools.report import guaranteed
-from labelwright.tools.reviews import REVIEW, Review
-
-
-def say(folder, *reviews, example=False):
-    """Write reviews: (item, reviewer, verdict, label)."""
-    with Ledger(folder / "ledger.sqlite") as ledger:
-        for item, reviewer, verdict, label in reviews:
-            review = Review(0, item, reviewer, verdict, label, example=example)
-            ledger.log.direct(REVIEW, review.payload())
-
-
-def notes(folder):
-    with Ledger(folder / "ledger.sqlite") as ledger:
-        return [order.acknowledged for order in ledger.log.directives(REVIEW)]
-
-
-def decided(folder, kind):
-    with Ledger(folder / "ledger.sqlite") as ledger:
-        return ledger.log.decisions(kind)
-
-
-def other(corpus, item):
-    return next(label for label in corpus.labels if label != corpus.gold[item])
-
-
-def rows(outcome, folder):
-    return {row["id"]: row for row in outcome(folder).labels}
 
 
 @pytest.fixture

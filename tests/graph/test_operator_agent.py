@@ -104,7 +104,7 @@ def test_what_it_is_told_of_the_run(ask, model):
     ask("and that?", item="m1")
     first, second = model.requests[0]["messages"], model.requests[1]["messages"]
     assert "- cap $3 / raise the cap to 3 dollars" in first[0]["content"]
-    assert "The run is stopped." in first[1]["content"]
+    assert "The run is paused." in first[1]["content"]
     assert 'The operator says: "why would I trust this"' in first[1]["content"]
     assert '- you: "Answer It goes well."' in second[1]["content"]
     assert 'the item "m1" open' in second[1]["content"]
@@ -136,7 +136,7 @@ def test_it_may_offer_one_order_and_change_nothing(ask, model, folder):
     [
         (submit(order="cap 1e99"), "order: '1e99' is no amount"),
         (submit(order="status"), "that is a question"),
-        (submit(order="pause"), "order: The run is stopped, so there is nothing to pause."),
+        (submit(order="pause"), "order: The run is paused, so there is nothing to pause."),
         (submit(order=f"relabel m1 as {HOSTILE}"), "order: There is no label"),
         (submit(order="delete everything"), "order: That is none of the commands."),
         (submit("It has 4711 labels."), "the number 4711 is not among those given"),

@@ -1,30 +1,18 @@
 """The quote: a range below the cap, with every position priced, and nothing sent."""
 
-import json
 import math
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from doubles.quotes import AGENT, ANN, CHEAP, NEAR, STRONG, quoted, texts
 
-from labelwright.graph.config import parse_config
 from labelwright.graph.plan import plan
 from labelwright.tools.embedding import wordpiece_counts
 from labelwright.tools.errors import ConfigError, DataError
 from labelwright.tools.money import NANO, Price
-
-CHEAP = {
-    "kind": "chat",
-    "name": "cheap",
-    "model": "small",
-    "base_url": "http://localhost:1/v1",
-    "price": {"in": 0.1, "out": 0.4},
-}
-STRONG = {**CHEAP, "name": "strong", "tier": 3, "price": {"in": 2.0, "out": 10.0}}
-ANN = {"kind": "human", "name": "ann", "price": {"per_label": 0.1}}
-NEAR = {"kind": "embedded", "name": "near"}
-AGENT = {"model": "big", "base_url": "http://localhost:1/v1", "price": {"in": 1, "out": 4}}
 
 
 @pytest.fixture(autouse=True)
@@ -40,27 +28,10 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "create_connection", refuse)
 
 
-def texts(n: int) -> list[str]:
-    return [f"message number {i} about an order that has not arrived" for i in range(n)]
-
-
 @pytest.fixture
 def quote(tmp_path: Path):
     """Quotes a configuration over a file of so many texts."""
-
-    def of(*annotators: dict[str, Any], n: int = 600, rows: list[str] | None = None, **more: Any):
-        lines = [json.dumps({"text": text}) for text in (rows or texts(n))]
-        (tmp_path / "pool.jsonl").write_text("\n".join(lines), encoding="utf-8")
-        raw = {
-            "task": {"name": "t", "labels": [{"name": "a"}, {"name": "b"}]},
-            "data": {"path": "pool.jsonl"},
-            "annotators": list(annotators),
-            "budget": {"usd": 1000},
-            **more,
-        }
-        return plan(parse_config(raw, folder=tmp_path))
-
-    return of
+    return partial(quoted, tmp_path)
 
 
 def check(quoted) -> None:
@@ -248,9 +219,10 @@ def test_remote_embeddings_are_a_line(quote):
 
 def test_the_alternatives_are_what_else_the_money_could_buy(quote):
     quoted = quote(CHEAP, STRONG, ANN)
-    everything, inference = quoted.alternatives
+    everything, inference, yourself = quoted.alternatives
     assert everything.name == "cheap labels everything"
     assert inference.name == "strong at inference time"
+    assert yourself.name == "you label everything yourself"
     cheap = quote(CHEAP)
     assert everything.money == pytest.approx(cheap.alternatives[0].money)
     assert inference.note.endswith("for each 1,000 items")
@@ -262,9 +234,9 @@ def test_the_alternatives_are_what_else_the_money_could_buy(quote):
 
 def test_a_single_annotator_is_both_alternatives(quote):
     assert [a.name for a in quote(NEAR).alternatives] == [
-        "near labels everything", "near at inference time",
+        "near labels everything", "near at inference time", "you label everything yourself",
     ]  # fmt: skip
-    assert [a.money for a in quote(NEAR).alternatives] == [0, 0]
+    assert [a.money for a in quote(NEAR).alternatives][:2] == [0, 0]
     assert quote(NEAR).prompt is None
 
 

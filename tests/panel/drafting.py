@@ -45,3 +45,9 @@ def widget(at: AppTest, kind: str, name: str) -> Any:
 def said(at: AppTest) -> str:
     words = [e.value for kind in ("error", "warning", "info") for e in getattr(at, kind)]
     return "\n".join([*words, *(block.proto.body for block in at.get("html"))])
+
+
+def words(at: AppTest) -> str:
+    """What stands in running text and in messages, without the escapes of Markdown."""
+    kinds = ("markdown", "caption", "error", "warning", "info")
+    return "\n".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")

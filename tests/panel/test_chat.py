@@ -1,14 +1,16 @@
 """The chat of a run's page: said, offered, confirmed, and found again after a reload."""
 
+import json
 import time
 from pathlib import Path
 
 import pytest
-from doubles.operator_run import HOSTILE, write_run
+from doubles.operator_run import HOSTILE, PROPOSALS, write_run
 from streamlit.testing.v1 import AppTest
 
 from labelwright.app.panel import processes
 from labelwright.tools.ledger import Decision, Ledger
+from labelwright.tools.reviews import Review
 
 
 def script():
@@ -109,7 +111,7 @@ def test_buttons_say_what_they_are_called(visit, folder):
     at = visit()
     for label in ("Status", "What would \\$5 buy?", "Help"):
         press(at, label)
-    assert "The run is stopped." in page(at)
+    assert "The run is paused." in page(at)
     assert "Another $5.00 buys" in page(at)
     press(at, "Resume")
     assert "Resume the run?" in page(at)
@@ -137,6 +139,61 @@ def test_a_proposal_of_the_run_is_accepted_after_its_change_was_shown(visit, fol
     press(at, "Confirm")
     assert directives(folder)[-1] == ("accept_proposal", {"number": 1})
     assert [button.key for button in at.button if "proposal_talked_1" in button.key] == []
+
+
+def test_each_of_many_proposals_can_be_accepted_with_a_button(visit, folder):
+    more = [{**PROPOSALS[0], "target": f"t{n}"} for n in range(5, 13)]
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        found = {"by": "rule", "reason": "r"}
+        ledger.log.decide(Decision(6, 2, "rule", "proposals", {"proposals": more}, found))
+    at = visit()
+    assert not at.get("pagination")  # folded, nothing of it is drawn
+    at = _with_proposals(at)
+    accepted = []
+    for page in (1, 2, 3):
+        at.session_state["run_proposals_page"] = page
+        at.run()
+        keys = [str(button.key) for button in at.button]
+        accepted.append([int(key.split("_")[3]) for key in keys if key.endswith("_yes")])
+    assert accepted == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
+    # Where the last of a page is decided, the page before is shown.
+    for number in (1, 2):
+        at.button(key=f"run_proposal_talked_{number}_no").click().run()
+        press(at, "Confirm")
+    assert not at.exception
+    assert at.session_state["run_proposals_page"] == 2
+
+
+def test_few_proposals_need_no_pages(visit):
+    assert not _with_proposals(visit()).get("pagination")
+
+
+def test_a_look_of_the_stop_rule_is_a_sentence_with_its_arithmetic_folded(visit):
+    (told,) = [block for block in html(visit()) if "It would stop" in block]
+    head, _, arithmetic = told.partition("Round 2. It would stop: the next batch costs")
+    assert head.endswith("<details><summary>")
+    assert "Value A = $100.00" in arithmetic.partition("</summary>")[2]
+
+
+def test_to_end_a_run_says_what_it_leaves_open(visit, folder):
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        ledger.log.direct("accept_proposal", {"number": 1})
+    asked = [{"item_id": f"m{n}", "text": "t", "labels": ["billing"], "annotator": "ann",
+              "purpose": "audit"} for n in range(3)]  # fmt: skip
+    lines = "".join(json.dumps(question) + "\n" for question in asked)
+    (folder / "questions.jsonl").write_text(lines, encoding="utf-8")
+    at = visit()
+    say(at, "finish")
+    assert "3 questions for people are unanswered." in page(at)
+    assert "1 accepted proposal has not been carried out yet" in page(at)
+    assert "3 proposals wait for a word." in page(at)
+    press(at, "Cancel")
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        for item in ("m0", "m1"):
+            ledger.log.direct("review", Review(0, item, "Ada", "label", "billing").payload())
+    say(at, "finish")
+    # What was answered is not lost, and not counted.
+    assert "1 question for people is unanswered." in page(at)
 
 
 def test_a_change_of_the_task_asks_for_names_and_leaves_a_task(visit, folder):

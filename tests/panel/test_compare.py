@@ -119,6 +119,7 @@ def test_the_labels_that_differ_are_listed_page_by_page(finished_run: Path, twin
 def test_a_label_that_comes_later_is_seen(finished_run: Path, twin: Path) -> None:
     at = choose(opened("finished", "twin"), "compare_part", "Labels that differ")
     assert f"Different {len(changed_items(finished_run))} " in shown(at)
+    assert "labelled by one run only" not in shown(at)
     for item in changed_items(finished_run):
         row = delivered(finished_run)[item]
         with Ledger(twin / "ledger.sqlite", create=False) as ledger:

@@ -258,8 +258,27 @@ def test_annotators_come_and_go(runs_root: Path) -> None:
 
 def test_what_is_wrong_with_annotators_is_said() -> None:
     human = {"kind": "human", "name": "me", "price": "free"}
-    said = "\n".join(annotator_faults([human, human, {"kind": "recorded", "name": "../x"}]))
-    for part in ("2 annotators are named 'me'", "can not be an annotator's", "no file of votes"):
-        assert part in said
-    assert "Only people" in "\n".join(annotator_faults([human]))
+    gone = {"kind": "recorded", "name": "r", "price": "free", "path": "/nowhere/votes.csv"}
+    model = {"kind": "chat", "name": "m", "model": "m", "price": "free"}
+    local = "http://localhost:1/v1"
+    found = annotator_faults(
+        [
+            human, human, {"kind": "recorded", "name": "../x"}, gone,
+            {**model, "base_url": "http://user:secret@host/v1"}, {**model, "name": "n"},
+            {**model, "name": "o", "base_url": local},
+        ]
+    )  # fmt: skip
+    parts = {
+        "a1_name": "Another annotator is named 'me'",
+        "a2_name": "can not be an annotator's",
+        "a2_path": "no file of votes",
+        "a2_price": "no price",
+        "a3_path": "not there any more",
+        "a4_url": "without a user name or password",
+    }
+    assert set(found) == set(parts)
+    for field, part in parts.items():
+        assert part in "\n".join(found[field])
+    assert "secret" not in str(found)
+    assert "Only people" in annotator_faults([human])[""][0]
     assert annotator_faults([])

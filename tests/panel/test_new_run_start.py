@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from drafting import MARKUP, made, opened, said, widget
+from drafting import MARKUP, made, opened, said, widget, words
 
 from labelwright.app.panel import processes
 from labelwright.app.panel.new_run import draft as drafts
@@ -21,6 +21,9 @@ QUOTE: dict[str, Any] = {
     "value": {"usd": 100.0, "explanation": "3 items"},
     "alternatives": [{"name": "nearest labels everything", "usd": None, "note": MARKUP}],
     "prompt": [{"role": "user", "content": MARKUP}],
+    "questions": {"people": ["ann"], "fewest": 10, "expected": 1075, "most": 2140},
+    "examples": {"tokens": 61, "most": 8},
+    "chat": {"model": MARKUP, "tokens_in": 1, "tokens_out": 1, "usd": 0.0049, "most_usd": 0.05},
 }  # fmt: skip
 
 
@@ -57,6 +60,13 @@ def test_a_quote_is_shown_as_text_and_the_run_is_started(
     assert [m.value for m in at.metric][:2] == ["\\$1\\.00 to \\$2\\.50", "\\$5\\.00"]
     assert not any("<img" in block.proto.body for block in at.get("html"))
     assert "\\<img" in at.warning[1].value
+    told = words(at)
+    assert (
+        "You will be asked about 1,075 questions (the middle of the range), at most 2,140" in told
+    )
+    assert "about 61 tokens to a request" in told
+    assert "A typical question costs about $0.0049" in told
+    assert not any("<img" in one.value.replace("\\<img", "") for one in at.markdown)
     widget(at, "text_input", "name").set_value("first").run()
     assert not at.button(key="new_start").disabled
     at.button(key="new_start").click().run()

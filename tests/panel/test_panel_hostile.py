@@ -82,7 +82,7 @@ def test_only_a_finished_run_takes_corrections_up_for_nothing(
     state(finished_run, status)
     at = opened("review", run="finished", reviewer="eve")
     words = " ".join(one.value for one in at.caption)
-    assert "Reviews of 1 items wait" in words
+    assert "Reviews of 1 text wait" in words
     assert ("Nothing is bought" in words) is offered
     assert [b.key for b in at.button if b.key == "review_resume"] == ["review_resume"] * offered
 

@@ -297,7 +297,7 @@ def test_a_run_without_people_has_doubtful_labels(finished_run, resumed):
     lowest = {item for p, item in doubts if p <= doubts[1][0]}
     assert set(corrected) <= lowest
     assert held[corrected[0]].p_correct == doubts[0][0]
-    assert any("Reviews of 2 items wait" in caption.value for caption in at.caption)
+    assert any("Reviews of 2 texts wait" in caption.value for caption in at.caption)
     press(at, "Take them up now")
     assert resumed == [finished_run]
 

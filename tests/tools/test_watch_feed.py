@@ -39,8 +39,15 @@ def test_what_was_decided_in_a_line_each(reader):
     ]
     assert told["rulings"].title == "Round 2: labels 8 accepted"
     assert told["trained"].title.endswith("trained on 80 labels, 90% right in the audit")
-    assert told["stop_check"].title.startswith("Round 2: stopping is proposed, ")
-    assert any("Gate classes holds it back" in line.text for line in told["stop_check"].lines)
+    # A plain sentence first; the arithmetic is for those who unfold it.
+    assert told["stop_check"].title == (
+        "Round 2. It would stop: the next batch costs about $1.00 and is expected to be worth only "
+        "$0.63. But some labels have too few examples, so there is another round first."
+    )
+    lines = [line.text for line in told["stop_check"].lines]
+    assert lines[0].startswith("Gate classes holds it back")
+    assert lines[1].startswith("Another $1.00 buys")
+    assert any(line.startswith("Value A = ") for line in lines[2:])
     first = next(message for message in found if message.kind == "proposal")
     assert (first.number, first.state) == (1, "open")
     assert "Price: $0.20." in [line.text for line in first.lines]
@@ -84,6 +91,43 @@ def test_every_kind_of_decision_has_its_words(reader, ledger):
     ]
 
 
+def test_trainings_after_the_last_batch_are_no_rounds(reader, ledger):
+    (before,) = [m for m in feed(reader)[0] if m.kind == "trained"]
+    assert before.title.startswith("Round 2: student trained on")
+    (metrics,) = [made.evidence for made in ledger.log.decisions("trained")]
+    ledger.log.decide(Decision(20, 3, "student", "trained", {"labels": 80}, metrics))
+    ledger.log.decide(Decision(21, 3, "critic", "deliver", {"best_round": 3}, {"stop": None}))
+    ledger.log.decide(Decision(22, 3, "critic", "deliver", {"best_round": 2}, {"stop": None}))
+    ledger.log.decide(Decision(23, 3, "critic", "deliver", {"best_round": 0}, {"stop": None}))
+    *_, trained, first, second, third = feed(reader)[0]
+    assert trained.title.startswith("After the rounds: student trained on 80 labels")
+    assert [one.title for one in (first, second, third)] == [
+        "Labels delivered", "Labels delivered again", "Labels delivered again"
+    ]  # fmt: skip
+    assert [[line.text for line in one.lines] for one in (first, second, third)] == [
+        ["The student trained after the rounds is delivered."],
+        ["The student of round 2 is delivered."],
+        [],
+    ]
+
+
+def test_a_delivery_after_corrections_says_what_they_changed(reader, ledger):
+    learned = {"corrected": 3, "by": ["Ada"], "by_student": True,
+               "relabelled": 5, "accepted": 1, "set_apart": 0}  # fmt: skip
+    stop = {"stop": {"reason": "cap", "detail": "the cap is reached"}}
+    for step, more in ((21, {}), (22, {"learned": learned})):
+        decision = {"best_round": 2, "labelled_last": {}, **more}
+        ledger.log.decide(Decision(step, 3, "critic", "deliver", decision, stop))
+    # What an earlier version has written down says nothing of it, and is read all the same.
+    before, after = [[line.text for line in one.lines] for one in feed(reader)[0][-2:]]
+    assert before == ["It stopped: the cap is reached.", "The student of round 2 is delivered."]
+    assert after == [
+        "3 corrections are in. The student has learned from them; 5 other labels changed, 1 text "
+        "that was set apart has a label now.",
+        *before,
+    ]
+
+
 def test_an_offer_tells_how_it_went_on(reader, ledger):
     offer = tell(reader, "cap 3", by="Ada").reply
     assert feed(reader)[0][-1].state == "open"
@@ -102,16 +146,18 @@ def test_orders_from_elsewhere_and_many_reviews(reader, ledger):
     ledger.log.direct("focus", {"labels": [HOSTILE], "rounds": 2})
     for number in range(9):
         ledger.log.direct("review", Review(0, f"m{number}", "Ada", "label", "billing").payload())
+    # A second thought on a text is no further text.
+    ledger.log.direct("review", Review(0, "m8", "Ada", "label", "delivery").payload())
     ledger.log.direct("cap", {"usd": 2, "was": 1})
     ledger.log.direct("unheard of", [1])
     assert titles(reader)[-5:] == [
         "Order 1: pause",
         f"Order 2: search for {HOSTILE} in 2 batches",
-        "9 labels by Ada",
-        "Order 12: cap $2.00",
-        "Order 13: unheard of",
+        "Reviews of 9 texts by Ada",
+        "Order 13: cap $2.00",
+        "Order 14: unheard of",
     ]
-    assert feed(reader)[0][-3].lines[0].text == "9 not taken up yet"
+    assert feed(reader)[0][-3].lines[0].text == "9 texts not taken up yet"
 
 
 def test_it_gives_the_latest_and_says_that_there_are_more(reader):

@@ -93,7 +93,16 @@ def test_the_price_of_the_next_batch_is_the_last_checks_or_the_last_rounds(tmp_p
         assert money(reader).next_batch == 250
         ledger.log.decide(Decision(4, 2, "critic", "stop_check", {}, {"check": {"money_next": 9}}))
         ledger.log.decide(Decision(5, 2, "selector", "batch", {"batch": ["x"]}, {}))
-        assert money(reader).next_batch == 9
+        assert (money(reader).over, money(reader).next_batch) == (False, 9)
+        # Once it has decided to stop no batch comes, until it decides anew.
+        stop = {"stop": {"reason": "cap", "detail": "spent"}}
+        check = {"check": {"money_next": 9}}
+        ledger.log.decide(Decision(6, 3, "critic", "stop_check", stop, check))
+        ledger.log.decide(Decision(7, 4, "critic", "deliver", {}, {}))
+        found = money(reader)
+        assert (found.over, found.next_batch, found.batches_left) == (True, None, None)
+        ledger.log.decide(Decision(8, 4, "critic", "stop_check", {"stop": None}, check))
+        assert (money(reader).over, money(reader).next_batch) == (False, 9)
 
 
 def test_spending_is_the_ledgers_however_often_it_is_looked_at(tmp_path):
@@ -244,6 +253,7 @@ def test_the_curve_grows_with_the_rounds_and_their_checks(tmp_path):
     assert second.moved == 0.25
     assert second.check.churn.high == 0.5
     assert second.check.stop == ("cost_plateau", "enough")
+    assert second.check.plain.startswith("It stops: the next batch costs about $0.000000040")
     assert second.check.gates == (("labels", True, "few"),)
     assert proposed_at((first,)) is None
     assert proposed_at((first, second)) is second

@@ -107,6 +107,7 @@ def test_differences_are_those_of_item_by_item(tmp_path, monkeypatch):
     assert found.both == sum(bool(one[i] and two[i]) for i in shared)
     assert found.same == sum(bool(one[i]) and one[i] == two[i] for i in shared)
     assert [d.item for d in found.items] == [i for i in shared if one[i] != two[i]]
+    assert found.alone == sum(bool(one[i]) != bool(two[i]) for i in shared) > 0
     assert all((d.one, d.other) == (one[d.item], two[d.item]) for d in found.items)
     assert found.pairs == Counter((one[i], two[i]) for i in shared)
 

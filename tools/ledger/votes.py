@@ -158,6 +158,39 @@ class Votes:
         )
         return {row[0]: _consensus(row) for row in rows}
 
+    def relabelled(
+        self, after: int, until: int
+    ) -> list[tuple[str, tuple[str, str | None] | None, tuple[str, str | None]]]:
+        """Items whose label or outcome is another one than it was some steps before.
+
+        Args:
+            after: The last step of how it was.
+            until: The last step of how it is.
+
+        Returns:
+            (item, outcome and label then, outcome and label now) of each in the order of the ids;
+            ``None`` where there was no conclusion then. Time grows with what was concluded since.
+        """
+        # Steps follow on each other, so that the end of the table is all that is looked at.
+        last = self._store.row(
+            "SELECT seq FROM consensus WHERE step <= ? ORDER BY seq DESC LIMIT 1", after
+        )
+        mark = int(last[0]) if last else 0
+        rows = self._store.rows(
+            "SELECT n.item_id, p.outcome, p.label, n.outcome, n.label FROM consensus n "
+            "LEFT JOIN consensus p ON p.seq = (SELECT max(q.seq) FROM consensus q "
+            "WHERE q.item_id = n.item_id AND q.seq <= ?) WHERE n.seq IN (SELECT max(seq) "
+            "FROM consensus WHERE seq > ? AND step <= ? GROUP BY item_id) "
+            "AND (p.outcome IS NOT n.outcome OR p.label IS NOT n.label) ORDER BY n.item_id",
+            mark,
+            mark,
+            until,
+        )
+        return [
+            (item, None if was is None else (was, label), (outcome, now))
+            for item, was, label, outcome, now in rows
+        ]
+
     def history(self, item_id: str) -> list[Consensus]:
         """Every consensus that an item ever had, oldest first."""
         rows = self._store.rows(

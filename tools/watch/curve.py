@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..audit import Interval
 from .reader import RunReader
+from .stop_words import in_plain_words
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class StopCheck:
         gates: (name, passed or waived, detail) of every gate.
         explanation: The arithmetic in words.
         next_dollar: What one more dollar buys, in words.
+        plain: What follows and why, for somebody who does not want the arithmetic.
     """
 
     verdict: str
@@ -47,6 +49,7 @@ class StopCheck:
     gates: tuple[tuple[str, bool, str], ...]
     explanation: str
     next_dollar: str
+    plain: str
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ def _check(decision: dict[str, Any], evidence: dict[str, Any]) -> StopCheck:
         ),
         str(evidence.get("explanation") or ""),
         str(evidence.get("next_dollar") or ""),
+        in_plain_words(decision, evidence),
     )
 
 

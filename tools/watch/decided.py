@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .corrected import learned_words
 from .reader import RunReader
+from .stop_words import in_plain_words
 
 # Long lists are counted by SQLite and not read.
 _DECISIONS = """
@@ -27,11 +29,16 @@ SELECT seq, round, agent, kind, at,
     'reason', json_extract(evidence, '$.reason'), 'by', json_extract(evidence, '$.by'))
   WHEN kind IN ('consistency', 'membership', 'applied', 'sweep') THEN 'null'
   WHEN kind = 'rulings' THEN json_object('by', json_extract(evidence, '$.by'))
-  WHEN kind = 'deliver' THEN json_object('stop', json_extract(evidence, '$.stop'))
+  WHEN kind = 'trained' THEN json_set(evidence, '$.in_round', {in_round})
+  WHEN kind = 'deliver' THEN json_object('stop', json_extract(evidence, '$.stop'),
+    'in_round', {best_in_round}, 'again', EXISTS(SELECT 1 FROM decisions AS d
+      WHERE d.kind = 'deliver' AND d.seq < decisions.seq))
   ELSE evidence END
 FROM decisions WHERE kind IN ({kinds})
 ORDER BY seq DESC LIMIT ?
 """
+# The trainings after the last batch have numbers too, and are no rounds.
+_IN_ROUND = "EXISTS(SELECT 1 FROM decisions AS b WHERE b.kind = 'batch' AND b.round = {})"
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,12 @@ def decided(reader: RunReader, most: int) -> list[tuple[int, str, str, str, str,
     kinds = ", ".join(repr(kind) for kind in _TOLD)
     found = []
     for seq, round_, agent, kind, at, decision, evidence in reader.rows(
-        _DECISIONS.replace("{kinds}", kinds), most
+        _DECISIONS.format(
+            kinds=kinds,
+            in_round=_IN_ROUND.format("decisions.round"),
+            best_in_round=_IN_ROUND.format("json_extract(decisions.decision, '$.best_round')"),
+        ),
+        most,
     ):
         told = _TOLD[kind](_Made(round_, json.loads(decision), json.loads(evidence) or {}))
         if told is not None:
@@ -77,7 +89,7 @@ def _ingest(made: _Made) -> _Told:
     lines = [
         f"{counts['duplicates']:,} duplicates and {counts['near_duplicates']:,} near-duplicates, "
         f"{counts['rejected']:,} rows left out.",
-        f"{counts['stop_set']:,} texts are the stop set, on which change is measured.",
+        f"{counts['stop_set']:,} texts are kept apart to measure change on: the stop set.",
     ]
     return f"{counts['items']:,} texts read", lines
 
@@ -148,13 +160,15 @@ def _membership(made: _Made) -> _Told:
 
 def _trained(made: _Made) -> _Told:
     metrics = made.evidence
-    title = f"Round {made.round_}: student trained on {many(metrics['labels'], 'label')}"
+    when = f"Round {made.round_}" if metrics["in_round"] else "After the rounds"
+    title = f"{when}: student trained on {many(metrics['labels'], 'label')}"
     lines = [
         f"Agrees with {metrics['agreement']:.1%} of them out of sample, macro-F1 "
         f"{metrics['macro_f1']:.2f}."
     ]
     if metrics.get("audit_student") is None:
-        return f"{title}, not audited", [*lines, "Uncalibrated: no trusted annotator was asked."]
+        unmeasured = "How right it is was not measured: nobody who is trusted was asked."
+        return f"{title}, not audited", [*lines, unmeasured]
     lines.append(
         f"On {metrics['audited']} audited texts right for {metrics['audit_student']:.1%} (95 % "
         f"interval {metrics['audit_student_low']:.1%} to {metrics['audit_student_high']:.1%})."
@@ -163,34 +177,30 @@ def _trained(made: _Made) -> _Told:
 
 
 def _stop_check(made: _Made) -> _Told:
-    stop, order = made.decision.get("stop"), made.decision.get("order")
+    # The arithmetic begins with the verdict, which the title has in plain words.
+    arithmetic = str(made.evidence.get("explanation") or "").splitlines()[1:]
     check = made.evidence.get("check") or {}
-    if stop:
-        title = f"Round {made.round_}: stop, {stop['detail']}"
-    elif order:
-        title = f"Round {made.round_}: a gate orders {order['action'].replace('_', ' ')}"
-    elif check.get("verdict") == "propose_stop":
-        title = f"Round {made.round_}: stopping is proposed, {check['why']}"
-    else:
-        title = f"Round {made.round_}: go on, {check.get('why') or 'nothing was checked'}"
-    lines = [line for line in str(made.evidence.get("explanation") or "").splitlines() if line][1:]
-    lines += [
-        f"Gate {gate['name'].replace('_', ' ')} holds it back: {gate['detail']}."
+    holds = "would hold a stop" if check.get("verdict") == "continue" else "holds it"
+    lines = [
+        f"Gate {gate['name'].replace('_', ' ')} {holds} back: {gate['detail']}."
         for gate in made.evidence.get("gates", [])
         if not gate["passed"] and not gate.get("waived")
     ]
+    if (stop := made.decision.get("stop")) and stop["reason"] == "spend_less":
+        lines.append(f"{stop['detail']}.")
     said = made.evidence.get("model_explanation") or {}
     lines += [str(said["text"])] if isinstance(said, dict) and said.get("text") else []
     if made.evidence.get("next_dollar"):
         lines.append(str(made.evidence["next_dollar"]))
-    return title, lines
+    lines += [line for line in arithmetic if line]
+    return f"Round {made.round_}. {in_plain_words(made.decision, made.evidence)}", lines
 
 
 def _audit_change(made: _Made) -> _Told:
     judge = made.evidence.get("judge", "the trusted annotator")
     changed = many(made.decision["items"] or 0, "changed prediction")
     title = f"Round {made.round_}: {changed} put to {judge}"
-    return title, ["Did changing help? What comes back sets rho of the stop rule."]
+    return title, ["Did changing help? The stop rule counts with what comes back (its rho)."]
 
 
 def _sweep(made: _Made) -> _Told:
@@ -213,12 +223,17 @@ def _guarantee(made: _Made) -> _Told:
 def _deliver(made: _Made) -> _Told:
     stop = made.evidence.get("stop") or {}
     lines = [f"It stopped: {stop['detail']}."] if stop.get("detail") else []
-    lines.append(f"The student of round {made.decision.get('best_round')} is delivered.")
+    # Deliveries of earlier versions say nothing of it.
+    if learned := made.decision.get("learned"):
+        lines.insert(0, learned_words(learned))
+    if best := made.decision.get("best_round"):
+        whose = f"of round {best}" if made.evidence["in_round"] else "trained after the rounds"
+        lines.append(f"The student {whose} is delivered.")
     last = made.decision.get("labelled_last") or {}
     if last:
         counts = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in last.items())
         lines.append(f"Labelled at the end: {counts}.")
-    return "Labels delivered", lines
+    return f"Labels delivered{' again' if made.evidence['again'] else ''}", lines
 
 
 def _applied(made: _Made) -> _Told:

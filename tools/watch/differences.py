@@ -47,6 +47,11 @@ class Differences:
     items: tuple[Difference, ...]
 
     @property
+    def alone(self) -> int:
+        """Items that only one of the runs has labelled; they are among those that differ."""
+        return len(self.items) - (self.both - self.same)
+
+    @property
     def commonest(self) -> list[tuple[tuple[str, str], int]]:
         """Pairs of different labels with the items of each, the commonest first."""
         found = [(pair, n) for pair, n in self.pairs.items() if pair[0] != pair[1]]

@@ -124,9 +124,10 @@ def _orders(reader: RunReader, most: int) -> list[Message]:
         most,
     ):
         given = json.loads(payload)
-        who = OPERATOR
+        who, item = OPERATOR, str(seq)
         if isinstance(given, dict):
             who = str(given.get("reviewer" if kind == REVIEW else "by") or who)
+            item = str(given.get("item_id") or item)
         found.append(
             Message(
                 key=f"o{seq}",
@@ -137,7 +138,11 @@ def _orders(reader: RunReader, most: int) -> list[Message]:
                 lines=(Line("not taken up yet" if note is None else f"taken up: {note}"),),
                 number=seq,
                 state="waiting" if note is None else "taken_up",
-                data={"count": 1, "waiting": int(note is None), "titles": (Line(title),)},
+                data={
+                    "items": frozenset((item,)),
+                    "waiting": frozenset((item,) if note is None else ()),
+                    "titles": (Line(title),),
+                },
             )
         )
     return found
@@ -151,16 +156,17 @@ def _reviews_together(messages: list[Message]) -> list[Message]:
         if not (before and message.kind == before.kind == REVIEW and message.who == before.who):
             found.append(message)
             continue
-        count = before.data["count"] + 1
-        waiting = before.data["waiting"] + message.data["waiting"]
-        said = f"{waiting:,} not taken up yet" if waiting else "all taken up"
+        # A text may have been spoken of twice: texts are counted, as everywhere.
+        items = before.data["items"] | message.data["items"]
+        waiting = before.data["waiting"] | message.data["waiting"]
+        said = f"{many(len(waiting), 'text')} not taken up yet" if waiting else "all taken up"
         titles = (Line(message.title), *before.data["titles"])[:_TITLES]
         found[-1] = replace(
             before,
-            title=f"{many(count, 'label')} by {message.who}",
+            title=f"Reviews of {many(len(items), 'text')} by {message.who}",
             lines=(Line(said), *titles),
             state="waiting" if waiting else "taken_up",
-            data={"count": count, "waiting": waiting, "titles": titles},
+            data={"items": items, "waiting": waiting, "titles": titles},
         )
     return found
 

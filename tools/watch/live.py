@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .agreement import Agreement, Votes
 from .balance import Balance, Tally, pool_size
+from .corrected import Corrected
 from .curve import Curve, Round
 from .money import Money, Spending, Spent, money
 from .pool_map import PoolMap, Standing, pool_map, standings
@@ -31,6 +32,7 @@ class Live:
     _tally: Tally = field(default_factory=Tally)
     _votes: Votes = field(default_factory=Votes)
     _spending: Spending = field(default_factory=Spending)
+    _corrected: Corrected = field(default_factory=Corrected)
     _map: PoolMap | None = None
 
     def stage(self) -> Stage:
@@ -56,6 +58,11 @@ class Live:
         """How the labels are spread."""
         with self._guard:
             return self._tally.refresh(self.reader)
+
+    def corrected(self) -> int:
+        """How many texts outside of the audits have a label that a person has corrected."""
+        with self._guard:
+            return self._corrected.refresh(self.reader)
 
     def agreement(self) -> Agreement:
         """How far annotators agree, and what audits found of them."""

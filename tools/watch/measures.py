@@ -10,6 +10,7 @@ from typing import Any
 
 from ..audit import Interval, wilson_interval
 from ..report import STOPS
+from .corrected import in_audit_words
 from .curve import Round, proposed_at
 from .live import Live
 from .stage import finished_seconds
@@ -38,6 +39,7 @@ class Measures:
         macro_f1: Of the student against the labels, out of sample; ``None`` before a round.
         gold: Against gold; ``None`` without gold, and before the run has finished.
         cap: ``None`` without one.
+        rounds: Batches that were chosen; the training after the last one is no round.
         seconds: Over all resumes; ``None`` before the run has ended once.
         stop: (round, why in words) where the run stopped by itself.
     """
@@ -86,7 +88,7 @@ def measures(live: Live) -> Measures:
         spent=money.spent,
         cap=money.cap,
         requests=money.requests,
-        rounds=len(rounds),
+        rounds=_batches(live),
         seconds=finished_seconds(live.reader),
         stop=_stop(rounds),
     )
@@ -107,6 +109,23 @@ def accuracies(
     )
 
 
+def corrections_note(live: Live, status: RunStatus) -> str:
+    """How corrected labels stand to the accuracy of the labels; empty where there are none."""
+    summary = (_summary(live.reader.folder) if status.state == "finished" else None) or {}
+    guarantee = summary.get("guarantee") or {}
+    if (guarantee.get("labels") or {}).get("estimate") is not None:
+        # What was corrected before the test was tested, or counts as right.
+        n = int(guarantee.get("corrected") or 0)
+        return in_audit_words(n, tested=True) if n else ""
+    n = live.corrected()
+    return in_audit_words(n, tested=False) if n else ""
+
+
+def _batches(live: Live) -> int:
+    rows = live.reader.rows("SELECT count(*) FROM decisions WHERE kind = 'batch'")
+    return int(rows[0][0]) if rows else 0
+
+
 def _stop(rounds: tuple[Round, ...]) -> tuple[int, str] | None:
     found = proposed_at(rounds)
     check = found.check if found else None
@@ -122,17 +141,22 @@ def _gold(folder: Path) -> Gold | None:
 
 
 def _delivered(folder: Path) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = (_summary(folder) or {}).get("quality")
+    return found
+
+
+def _summary(folder: Path) -> dict[str, Any] | None:
     path = folder / "summary.json"
     try:
-        return _quality(path, path.stat().st_mtime_ns)
+        return _read(path, path.stat().st_mtime_ns)
     except (OSError, ValueError):
         return None
 
 
 @lru_cache(maxsize=32)
-def _quality(path: Path, _: int) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")).get("quality")
-    return found
+def _read(path: Path, _: int) -> dict[str, Any]:
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    return {name: whole.get(name) for name in ("quality", "guarantee")}
 
 
 def _interval(found: dict[str, Any] | None) -> Interval:

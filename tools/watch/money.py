@@ -29,8 +29,9 @@ class Money:
         requests: Model requests so far.
         per_minute: Pace over the last minutes; ``None`` where nothing was settled in them.
         requests_per_minute: Likewise.
+        over: Whether the run has decided that no batch comes any more.
         next_batch: Price of the next batch by the last check of the stop rule, or by the last
-            round; ``None`` before the first round.
+            round; ``None`` before the first round, and where none comes.
         batches_left: Such batches until the cap; ``None`` without a cap or a price.
         minutes_left: Minutes until the cap at this pace; ``None`` without a cap or a pace.
     """
@@ -43,6 +44,7 @@ class Money:
     requests: int
     per_minute: int | None
     requests_per_minute: float | None
+    over: bool
     next_batch: int | None
     batches_left: int | None
     minutes_left: float | None
@@ -88,7 +90,7 @@ def money(reader: RunReader, now: datetime | None = None) -> Money:
     spent, reserved, uncertain, requests = balance[0] if balance else (0, 0, 0, 0)
     cap, pending = cap_in_force(reader)
     pace, requests_a_minute = _pace(reader, now or datetime.now(UTC))
-    batch = _next_batch(reader)
+    over, batch = _next_batch(reader)
     left = None if cap is None else max(0, cap - spent - reserved - uncertain)
     return Money(
         spent,
@@ -99,6 +101,7 @@ def money(reader: RunReader, now: datetime | None = None) -> Money:
         requests,
         pace,
         requests_a_minute,
+        over,
         batch,
         left // batch if batch and left is not None else None,
         left / pace if pace and left is not None else None,
@@ -208,18 +211,24 @@ def _first_settled_since(reader: RunReader, mark: str) -> int | None:
     return low
 
 
-def _next_batch(reader: RunReader) -> int | None:
+def _next_batch(reader: RunReader) -> tuple[bool, int | None]:
+    """Whether none comes any more, and else its price."""
     checked = reader.rows(
-        "SELECT evidence FROM decisions WHERE kind = 'stop_check' ORDER BY seq DESC LIMIT 1"
+        "SELECT decision, evidence FROM decisions WHERE kind = 'stop_check' "
+        "ORDER BY seq DESC LIMIT 1"
     )
     if checked:
-        check = json.loads(checked[0][0]).get("check") or {}
+        decision, evidence = map(json.loads, checked[0])
+        if decision.get("stop"):
+            # A run that is taken up again under a higher cap checks anew before it chooses.
+            return True, None
+        check = evidence.get("check") or {}
         if check.get("money_next") is not None:
-            return int(check["money_next"])
+            return False, int(check["money_next"])
     spent = [
         json.loads(metrics)["spent"]
         for (metrics,) in reader.rows("SELECT metrics FROM rounds ORDER BY round DESC LIMIT 2")
     ]
     if not spent:
-        return None
-    return int(spent[0] - (spent[1] if len(spent) > 1 else 0))
+        return False, None
+    return False, int(spent[0] - (spent[1] if len(spent) > 1 else 0))

@@ -134,6 +134,14 @@ def _blind(path: Path, _: tuple[int, int, int]) -> frozenset[str]:
     return frozenset(one.item_id for one in _questions(path.read_bytes()) if one.blind)
 
 
+def unanswered(reader: RunReader) -> int:
+    """How many of the open questions have no settled answer yet, whoever is to give it."""
+    log = ReviewLog(reader)
+    log.refresh()
+    questions = QuestionFile(reader.folder).questions()
+    return len(queue(questions, log, "", second_opinion=second_opinion(reader)).open)
+
+
 def second_opinion(reader: RunReader) -> float:
     """Share of the questions that go to a second reviewer, by the run's configuration."""
     human = reader.config.get("human") or {}

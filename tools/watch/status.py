@@ -16,6 +16,17 @@ State = Literal[
 ]
 """``interrupted``: its process has gone without a word, as after ``kill -9``."""
 
+STATES: dict[State, str] = {
+    "not_started": "not started",
+    "running": "running",
+    "waiting_for_people": "waiting for people",
+    "stopped": "paused",
+    "interrupted": "interrupted",
+    "failed": "failed",
+    "finished": "finished",
+}
+"""States in words, the same in the panel and in a terminal."""
+
 LOCK_FILE = "run.lock"
 _TAIL = 65_536
 """Bytes at the end of the events in which the last word of a process is looked for first."""

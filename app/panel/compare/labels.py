@@ -50,7 +50,7 @@ def show_labels(folders: Sequence[Path]) -> None:
                 ("Texts in both", formats.number(found.shared), _only(found)),
                 ("Labelled by both", formats.number(found.both), ""),
                 ("Same label", _share(found.same, found.both), "of those labelled by both"),
-                ("Different", formats.number(differ), "labelled by one run only among them"),
+                ("Different", formats.number(differ), _alone(found)),
             ]
         )
     )
@@ -169,6 +169,12 @@ def _said(label: str, source: str) -> str:
 def _only(found: Differences) -> str:
     alone = found.only_one + found.only_other
     return f"{formats.number(alone)} in one of them only" if alone else ""
+
+
+def _alone(found: Differences) -> str:
+    if not found.alone:
+        return ""
+    return f"{formats.number(found.alone)} of them labelled by one run only"
 
 
 def _share(part: int, whole: int) -> str:

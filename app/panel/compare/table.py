@@ -83,26 +83,29 @@ def show_curves(folders: Sequence[Path]) -> None:
             key="compare_axis",
         )
     points: list[dict[str, Any]] = []
-    marks: list[dict[str, Any]] = []
+    stops: list[tuple[float, str, str]] = []
     names = distinct(folders)
     for name, folder in names.items():
         rounds = watched(folder).rounds()
         points += [p for found in rounds if (p := _point(found, name, measure, axis)) is not None]
         stopped = proposed_at(rounds)
         if stopped is not None and stopped.check is not None and stopped.check.stop:
-            place = {"x": x_of(stopped, axis), "level": len(marks)}
-            marks.append({**place, "word": f"{name} stops"})
+            word = f"{name} stops"
+            stops.append((x_of(stopped, axis), word, word))
     if not points:
         why = "nothing is audited" if measure == _AUDIT else "no round is closed yet"
         st.info(f"There is nothing to draw: {why}.")
         return
-    most = max(point["x"] for point in points)
+    places = [point["x"] for point in points]
+    low = 0.0 if axis == "money" else min(places)
+    marks = charts.placed(stops, low, max(places))
     series = dict(zip(names, charts.MANY * (1 + len(names) // len(charts.MANY)), strict=False))
-    spec = charts.lines(series, x=x_axis(axis), y=SHARES, marks=bool(marks), band=measure == _AUDIT)
+    spec = charts.lines(series, x=x_axis(axis), y=SHARES, marks=marks, band=measure == _AUDIT)
     data: dict[str, Any] = {"points": points}
     if marks:
-        data["marks"] = [{**mark, "middle": most / 2} for mark in marks]
-    charts.show(spec, data, f"The runs' students, {measure}, by {axis}.", height=320)
+        data["marks"] = marks
+    tall = 320 + charts.WORDS * charts.words_above(marks)
+    charts.show(spec, data, f"The runs' students, {measure}, by {axis}.", height=tall)
 
 
 def _point(found: Round, name: str, measure: str, axis: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from ..plain import escaped, show_text, visible
 from .checks import VARIABLE
 from .endpoint_test import test
 from .form import Form, optional
+from .prices import USUAL, stated
 
 KINDS = {
     "chat": "Chat model",
@@ -33,6 +34,8 @@ _PRICES = {
     "recorded": (_UNKNOWN, _LABEL, _TOKENS, _FREE),
 }
 _TIERS = 9
+_LEAST = 0.0001
+_ALSO = "Also what it counts as to correct a wrong label, where nothing else says what one costs."
 
 
 def card(form: Form, at: int, annotator: dict[str, Any]) -> bool:
@@ -57,12 +60,15 @@ def card(form: Form, at: int, annotator: dict[str, Any]) -> bool:
         key=key("tier"),
     )
     optional(annotator, "tier", int(tier), default)
+    form.place(f"a{at}_name")
     if kind == "chat":
-        _endpoint(annotator, key)
+        _endpoint(form, at, annotator, key)
     if kind == "recorded":
         _votes(form, annotator, key)
+        form.place(f"a{at}_path")
     if kind != "embedded":
-        _price(annotator, key)
+        _price(form, annotator, key)
+        form.place(f"a{at}_price")
     trusted = st.checkbox(
         "Trusted: its labels are taken as right",
         value=bool(annotator.get("trusted", kind == "human")),
@@ -74,13 +80,14 @@ def card(form: Form, at: int, annotator: dict[str, Any]) -> bool:
     return st.button("Remove this annotator", key=key("remove"), type="tertiary")
 
 
-def _endpoint(annotator: dict[str, Any], key: Any) -> None:
+def _endpoint(form: Form, at: int, annotator: dict[str, Any], key: Any) -> None:
     annotator["model"] = st.text_input(
         "Model",
         value=str(annotator.get("model", "")),
         key=key("model"),
         placeholder="as the server calls it",
     ).strip()
+    form.place(f"a{at}_model")
     url = st.text_input(
         "Address of the server",
         value=str(annotator.get("base_url") or ""),
@@ -88,6 +95,7 @@ def _endpoint(annotator: dict[str, Any], key: Any) -> None:
         placeholder="OpenAI's; or such as http://localhost:11434/v1",
     ).strip()
     optional(annotator, "base_url", url)
+    form.place(f"a{at}_url")
     now, place = str(annotator.get("api_key_env", "OPENAI_API_KEY")), key("env")
     if place not in st.session_state:
         st.session_state[place] = now if VARIABLE.fullmatch(now) else ""
@@ -123,7 +131,7 @@ def _only_a_name(place: str, before: str) -> None:
         st.session_state[f"{place}_refused"] = True
 
 
-def _price(annotator: dict[str, Any], key: Any) -> None:
+def _price(form: Form, annotator: dict[str, Any], key: Any) -> None:
     choices = _PRICES[annotator["kind"]]
     price = annotator.get("price")
     now = _kind_of(price)
@@ -135,16 +143,19 @@ def _price(annotator: dict[str, Any], key: Any) -> None:
         key=key("price"),
     )
     given = price if isinstance(price, dict) else {}
+    # What a person's label costs may have been said under Budget before.
+    usual = max(stated(form.config), _LEAST) if annotator["kind"] == "human" else USUAL
     if chosen == _FREE:
         annotator["price"] = "free"
     elif chosen == _LABEL:
         usd = others[0].number_input(
             "USD for each label",
-            min_value=0.0001,
-            value=float(given.get("per_label", 0.10)),
+            min_value=_LEAST,
+            value=float(given.get("per_label", usual)),
             step=0.01,
             format="%.4f",
             key=key("per_label"),
+            help=_ALSO if annotator["kind"] == "human" else None,
         )
         annotator["price"] = {"per_label": usd}
     elif chosen == _TOKENS:

@@ -6,7 +6,10 @@ from typing import Any
 
 import streamlit as st
 
+from .. import formats
+from ..plain import escaped
 from .form import Form, optional
+from .prices import USUAL, priced_person, stated
 
 _DEFAULT, _POINT, _ERRORS = "person", "point", "errors"
 _WAYS = {
@@ -29,17 +32,10 @@ def show(form: Form) -> None:
         key=form.key("usd"),
         help="A call that could pass it is not sent. It can be changed while the run is going on.",
     )
+    form.place("usd")
     _value(form)
     human = form.config.setdefault("human", {})
-    usd = st.number_input(
-        "One label by a person costs (USD)",
-        min_value=0.0,
-        value=float(human.get("label_usd", 0.10)),
-        step=0.01,
-        format="%.2f",
-        key=form.key("label_usd"),
-    )
-    optional(human, "label_usd", usd, 0.10)
+    _price_of_a_person(form)
     if any(one["kind"] == "human" for one in form.config["annotators"]):
         most = st.number_input(
             "Questions to people in a round, at most",
@@ -59,6 +55,38 @@ def show(form: Form) -> None:
             help="Equal seeds and equal answers give equal runs.",
         )
     )
+
+
+def _price_of_a_person(form: Form) -> None:
+    """Ask what a label by a person costs, unless a person's card has said it."""
+    if (person := priced_person(form.config)) is not None:
+        name, price = person
+        counts = stated(form.config)
+        words = (
+            f"A label by a person counts as {formats.usd(price)}: the price of {name!r}, which is "
+            "set under Annotators."
+            if counts == price
+            else f"A label by a person counts as {formats.usd(counts)} (human.label_usd), and "
+            f"{name!r} is paid {formats.usd(price)}. To have one price for both, set it anew under "
+            "Annotators."
+        )
+        st.caption(escaped(words, 400))
+        return
+    human = form.config["human"]
+    unpaid = any(one["kind"] == "human" for one in form.config["annotators"])
+    usd = st.number_input(
+        "The time for one label by a person is worth (USD)"
+        if unpaid
+        else "One label by a person costs (USD)",
+        min_value=0.0,
+        value=stated(form.config),
+        step=0.01,
+        format="%.2f",
+        key=form.key("label_usd"),
+        help="Nobody is paid it. It says what a wrong label costs, where nothing else does, and "
+        "what it would cost to label everything yourself.",
+    )
+    optional(human, "label_usd", usd, USUAL)
 
 
 def _value(form: Form) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
 
 from ....tools.task import normalised_label
 
@@ -18,11 +21,14 @@ ALIKE = 0.6
 _FEWEST_WORDS = 4
 _LONGEST_NAME = 80
 _MOST_PAIRS = 200
+_SHOWN = 5
 _WORD = re.compile(r"\w{3,}")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 """Names of environment variables that hold keys; few keys look like one."""
 _ANNOTATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,79}")
 Label = Mapping[str, Any]
+Faults: TypeAlias = dict[str, list[str]]
+"""What is wrong, by the field at which it is told."""
 
 
 def label_faults(labels: Sequence[Label]) -> list[str]:
@@ -76,42 +82,88 @@ def label_advice(labels: Sequence[Label]) -> list[str]:
     return advice
 
 
+def gold_advice(labels: Sequence[Label], gold: Mapping[str, int]) -> list[str]:
+    """What to say of true labels that are not in the label set.
+
+    Args:
+        labels: The label set.
+        gold: Rows by true label.
+    """
+    known = {normalised_label(str(label["name"])) for label in labels}
+    unknown = [name for name in gold if normalised_label(name) not in known]
+    if not unknown:
+        return []
+    rows = sum(gold[name] for name in unknown)
+    shown = ", ".join(repr(name[:_LONGEST_NAME]) for name in unknown[:_SHOWN])
+    more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+    return [
+        f"The file's true labels {shown}{more} are not in this label set; their {rows} row(s) "
+        "count as without a true label."
+    ]
+
+
 def annotator_faults(
     annotators: Sequence[Mapping[str, Any]], untouched: Sequence[Mapping[str, Any]] = ()
-) -> list[str]:
+) -> Faults:
     """What keeps a run from being started with these annotators.
 
     Args:
         annotators: All of them.
         untouched: Those that were just added: what they lack is not said yet.
+
+    Returns:
+        Faults by field, such as ``a0_price`` for the first one's price; "" for all together.
     """
-    faults = []
     if not annotators:
-        return ["There is no annotator: add one."]
+        return {"": ["There is no annotator: add one."]}
+    faults: Faults = {}
     if all(annotator["kind"] == "human" for annotator in annotators):
-        faults.append(
+        faults[""] = [
             "Only people are there: add a model or the embedded annotator to do the bulk."
-        )
-    counted = Counter(str(annotator.get("name", "")) for annotator in annotators)
-    for name, count in counted.items():
+        ]
+    names: list[str] = []
+    for at, annotator in enumerate(annotators):
+        name = str(annotator.get("name", ""))
         if not _ANNOTATOR.fullmatch(name):
-            faults.append(
+            faults[f"a{at}_name"] = [
                 f"The name {name[:_LONGEST_NAME]!r} can not be an annotator's: expected letters, "
                 "digits and _ . @ : - and a letter or digit at the beginning."
-            )
-        elif count > 1:
-            faults.append(f"{count} annotators are named {name!r}: rename one.")
-    for annotator in annotators:
-        if annotator in untouched:
-            continue
-        name = str(annotator.get("name", ""))[:_LONGEST_NAME]
-        if annotator["kind"] != "embedded" and "price" not in annotator:
-            faults.append(f"{name!r} has no price. An unknown price is refused, never taken as 0.")
-        if annotator["kind"] == "chat" and not annotator.get("model"):
-            faults.append(f"{name!r} has no model.")
-        if annotator["kind"] == "recorded" and not annotator.get("path"):
-            faults.append(f"{name!r} has no file of votes.")
+            ]
+        elif name in names:
+            faults[f"a{at}_name"] = [f"Another annotator is named {name!r}: rename one."]
+        names.append(name)
+        if annotator not in untouched:
+            faults |= {f"a{at}_{field}": [fault] for field, fault in _lacking(annotator)}
     return faults
+
+
+def _lacking(annotator: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What one annotator lacks, by field."""
+    name, kind = str(annotator.get("name", ""))[:_LONGEST_NAME], annotator["kind"]
+    if kind != "embedded" and "price" not in annotator:
+        yield "price", f"{name!r} has no price. An unknown price is refused, never taken as 0."
+    if kind == "chat" and not annotator.get("model"):
+        yield "model", f"{name!r} has no model."
+    if kind == "chat" and (fault := _url_fault(annotator.get("base_url"))):
+        yield "url", fault
+    if kind == "recorded" and not annotator.get("path"):
+        yield "path", f"{name!r} has no file of votes."
+    elif kind == "recorded" and not Path(str(annotator["path"])).is_file():
+        yield "path", f"The file of votes of {name!r} is not there any more: upload it again."
+
+
+def _url_fault(url: Any) -> str:
+    """What is wrong with the address of a server, as the run itself would say it."""
+    from ....agents.endpoint import EndpointConfig
+
+    if not url:
+        return ""
+    try:
+        EndpointConfig.model_validate({"model": "m", "price": "free", "base_url": url})
+    except ValidationError as error:
+        # Without the value: a password may stand in it.
+        return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    return ""
 
 
 def misplaced_keys(config: Any) -> list[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import streamlit as st
 
-from ....tools.errors import DataError
 from ...starter import text_template
-from ..plain import show_text, visible
+from .. import formats
+from ..plain import escaped, show_text, visible
 from .form import Form, optional
-from .sample import Sample, sample
+from .sample import Sample, told
+from .step_checks import sample_or_fault
 
 _SEVERAL = "Several columns, by a template"
 _NONE = "None"
@@ -24,8 +24,8 @@ def show(form: Form) -> None:
     """Ask for the columns; show the texts that come of them."""
     st.subheader("Columns", anchor=False)
     task, data = form.config["task"], form.config["data"]
-    found = _sample_or_none(form)
-    columns = found.columns if found else _columns_anyway(form)
+    found = sample_or_fault(form.config)
+    columns = _columns_anyway(form) if isinstance(found, str) else found.columns
     if not columns:
         st.info("The file shows no columns; look at the step Data.")
         return
@@ -36,12 +36,18 @@ def show(form: Form) -> None:
         max_chars=120,
         help="Models read it, and reports are headed with it: such as customer messages.",
     ).strip()
-    if not task["name"]:
-        st.error("The task needs a name.")
+    form.place("task")
     _text(form, columns)
+    form.place("text")
     _special(
-        form, columns, "id", "Column with a unique id", "Derived from the text if there is none."
+        form,
+        columns,
+        "id",
+        "Column with a unique id",
+        "Proposed where every row has a value and none repeats; choose another one if it is wrong. "
+        "Without one, ids are derived from the texts.",
     )
+    ids = st.container()
     _special(
         form,
         columns,
@@ -49,40 +55,36 @@ def show(form: Form) -> None:
         "Column with the true label",
         "Only the evaluation sees it; leave it out where there is none.",
     )
+    form.place("gold")
     if str(data.get("path", "")).lower().endswith(_FORMATTED):
         choices = list(dict.fromkeys([str(data.get("encoding", "utf-8")), *_ENCODINGS]))
         chosen = st.selectbox("Encoding of the file", choices, key=form.key("encoding"))
         optional(data, "encoding", chosen, "utf-8")
-    found = _sample_or_none(form, tell=True)
-    if found is None:
-        return
+    found = sample_or_fault(form.config)
+    if isinstance(found, str):
+        return  # told at the text
+    if found.idless:
+        ids.warning(
+            f"{formats.number(found.idless)} rows have no value in this column, or one that was "
+            "there before. They would be left out: choose another column, or None."
+        )
     st.markdown("**Texts as they will be read**")
+    st.write(escaped(told(found), 400))
+    if found.rejected:
+        with st.expander("Why rows are left out"):
+            show_text("\n".join(found.reasons))
     for text in found.texts[:3]:
         show_text(text, 600)
     if data.get("gold"):
         _labels_of(form, found)
 
 
-def _sample_or_none(form: Form, tell: bool = False) -> Sample | None:
-    try:
-        return sample(form.config)
-    except (DataError, ValueError) as error:
-        if tell:
-            st.error("With these columns the file can not be read:")
-            show_text(_message(error))
-        return None
-
-
 def _columns_anyway(form: Form) -> list[str]:
     """The columns where the template of now does not fit the file."""
-    plain: dict[str, Any] = {
-        "task": {"text": "."},
-        "data": {"path": form.config["data"].get("path", "")},
-    }
-    try:
-        return sample(plain).columns
-    except (DataError, ValueError):
-        return []
+    found = sample_or_fault(
+        {"task": {"text": "."}, "data": {"path": form.config["data"].get("path", "")}}
+    )
+    return [] if isinstance(found, str) else found.columns
 
 
 def _text(form: Form, columns: list[str]) -> None:
@@ -138,10 +140,3 @@ def _labels_of(form: Form, found: Sample) -> None:
             *({"name": value, "description": "", "examples": []} for value in new),
         ]
         form.show_anew()
-
-
-def _message(error: Exception) -> str:
-    details = getattr(error, "errors", None)
-    if callable(details):
-        return "\n".join(str(one["msg"]).removeprefix("Value error, ") for one in details())
-    return str(error)

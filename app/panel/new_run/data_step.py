@@ -13,7 +13,7 @@ from ..plain import escaped, show_text, visible
 from .draft import SUFFIXES, Draft, blank, drafts, from_data, from_demo, new_draft, uploads
 from .form import Form, go
 from .removal import offer_removal
-from .sample import sample
+from .sample import sample, told
 
 _MOST = 30
 """Drafts and files that are offered."""
@@ -49,12 +49,14 @@ def show(form: Form) -> None:
     st.subheader("Data", anchor=False)
     if not path.name:
         st.info("This draft has no data file yet; choose one under New run.")
+        form.place("file")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"File: {escaped(path.name)}, {_size(path)}", width="content")
         if st.button("Begin with another file", key="new_other", type="tertiary"):
             st.query_params.clear()
             st.rerun()
+    form.place("file")
     try:
         found = sample(form.config)
     except (DataError, ValueError) as error:
@@ -63,6 +65,7 @@ def show(form: Form) -> None:
         return
     if found.cut:
         st.warning("The file is so large that only its beginning was gone through here.")
+    st.write(escaped(told(found), 400))
     with st.container(horizontal=True):
         for name, count in (
             ("Rows", found.rows + found.rejected),
@@ -77,8 +80,6 @@ def show(form: Form) -> None:
             "in rejected.jsonl. The first:"
         )
         show_text("\n".join(found.reasons))
-    if found.duplicates:
-        st.caption("A text that comes again is labelled once; each of its rows gets the label.")
     st.dataframe(
         [{visible(name): value for name, value in row.items()} for row in found.first],
         hide_index=True,

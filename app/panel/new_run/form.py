@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from ..plain import escaped
+from .checks import Faults
 from .draft import Draft
 
 DRAFT = "draft"
@@ -22,12 +26,14 @@ class Form:
     Attributes:
         config: The configuration as plain values.
         saved: As it is on disk, to write only what has changed.
+        places: Where what is wrong with a field is told.
     """
 
     draft: Draft
     config: dict[str, Any]
     saved: str = ""
     version: int = field(init=False)
+    places: dict[str, DeltaGenerator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.version = st.session_state.setdefault(self._counter, 0)
@@ -39,6 +45,17 @@ class Form:
     def key(self, name: str) -> str:
         """Key of a widget; another one where the draft was changed by more than its widgets."""
         return f"new_{self.draft.name}_{self.version}_{name}"
+
+    def place(self, field: str) -> None:
+        """Have what is wrong with a field told here."""
+        self.places[field] = st.container()
+
+    def tell(self, faults: Faults) -> None:
+        """Tell what is wrong, each at its field."""
+        for name, found in faults.items():
+            with self.places.get(name, nullcontext()):
+                for fault in found:
+                    st.error(escaped(fault, 600))
 
     def save(self) -> None:
         """Write the draft if it has changed."""

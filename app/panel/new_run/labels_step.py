@@ -7,8 +7,9 @@ from typing import Any
 import streamlit as st
 
 from ..plain import escaped
-from .checks import label_advice, label_faults
+from .checks import gold_advice, label_advice
 from .form import Form
+from .step_checks import sample_or_fault
 
 _BLANK = {"name": "", "description": "", "examples": []}
 _FEWEST = 2
@@ -23,11 +24,9 @@ def show(form: Form) -> None:
     )
     task = form.config["task"]
     task["labels"] = _table(form, task["labels"])
+    form.place("labels")
     _paste(form)
-    # What is still empty is no mistake yet; the last step checks again.
-    for fault in label_faults(task["labels"]) if task["labels"] else ():
-        st.error(escaped(fault, 600))
-    for advice in label_advice(task["labels"]):
+    for advice in [*label_advice(task["labels"]), *_unknown(form)]:
         st.warning(escaped(advice, 600))
     task["guidelines"] = st.text_area(
         "Guidelines",
@@ -38,6 +37,15 @@ def show(form: Form) -> None:
     )
     if not task["guidelines"].strip():
         st.caption("Without guidelines, annotators have only the descriptions to go by.")
+
+
+def _unknown(form: Form) -> list[str]:
+    """True labels of the file that the label set does not have, once there is one."""
+    labels = form.config["task"]["labels"]
+    if not labels or not form.config["data"].get("gold"):
+        return []
+    found = sample_or_fault(form.config)
+    return [] if isinstance(found, str) else gold_advice(labels, found.gold)
 
 
 def _table(form: Form, labels: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,9 +8,11 @@ from ....tools.errors import LabelwrightError
 from ..plain import escaped, show_text
 from . import annotators_step, budget_step, columns_step, data_step, labels_step, start_step
 from .checks import shape_fault
-from .draft import Draft, draft_of_task, open_draft
+from .draft import draft_of_task, open_draft, written
 from .form import DRAFT, STEP, Form, Step, go
+from .prices import carry_over, priced_person
 from .removal import offer_removal
+from .step_checks import step_faults
 
 STEPS: dict[str, tuple[str, Step]] = {
     "data": ("Data", data_step.show),
@@ -60,30 +62,43 @@ def _show(form: Form, asked: str) -> None:
         label_visibility="collapsed",
         required=True,
     )
-    from .draft import written
-
     form.saved = written(form.config)
+    carry_over(form.config, priced_person(form.config))
     try:
         STEPS[current][1](form)
     finally:
         # Also where the step ends in a rerun: that is how Streamlit leaves a script.
         form.save()
-    _onwards(form.draft, names, names.index(current))
+    checked = f"new_checked_{form.draft.name}_{current}"
+    form.tell(step_faults(current, form.config, early=checked not in st.session_state))
+    _onwards(form, names, names.index(current), checked)
 
 
 def _stepped() -> None:
     st.query_params[STEP] = st.session_state["new_step"]
 
 
-def _onwards(draft: Draft, names: list[str], at: int) -> None:
+def _onwards(form: Form, names: list[str], at: int, checked: str) -> None:
+    """Go to another step; to the next one only if what this one asks for is there."""
+    faults = step_faults(names[at], form.config) if checked in st.session_state else {}
+    if faults:
+        st.error("Before the next step: put right what is marked above.")
     with st.container(horizontal=True):
         back = at > 0 and st.button("Back", key="new_back")
-        following = at + 1 < len(names) and st.button("Next", key="new_next", type="primary")
-        offer_removal(draft)
+        following = at + 1 < len(names) and st.button(
+            "Next", key="new_next", type="primary", on_click=_check, args=(checked,)
+        )
+        offer_removal(form.draft)
     if back:
-        go(names[at - 1], draft)
-    if following:
-        go(names[at + 1], draft)
+        go(names[at - 1], form.draft)
+    if following and not faults:
+        del st.session_state[checked]
+        go(names[at + 1], form.draft)
+
+
+def _check(checked: str) -> None:
+    """Have the step say all that is wrong with it, from now on."""
+    st.session_state[checked] = True
 
 
 def _take_task() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from ...quoted import remarks
 from .. import formats
 from ..plain import escaped, show_text, visible
 
@@ -54,6 +55,8 @@ def show_quote(quote: dict[str, Any]) -> None:
         + " The low end stops as early as the rule allows; the high end runs every round and sends "
         "every label through all tiers."
     )
+    for remark in remarks(quote, formats.number, formats.usd):
+        st.write(escaped(remark, 600))
     st.markdown("**What else the money could buy**")
     st.dataframe(
         [

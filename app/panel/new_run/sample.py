@@ -11,6 +11,7 @@ import streamlit as st
 
 from ....tools.readers import DataConfig, Rejected, read_rows
 from ....tools.task import LabelConfig, TaskConfig
+from .. import formats
 from ..plain import shortened, visible
 
 FIRST = 8
@@ -18,6 +19,7 @@ _REASONS = 5
 _LONGEST_CELL = 300
 _MOST_GOLD = 500
 _EMPTY = "the text is empty"
+_ID = "the id "
 _MOST_VALUES = 10_000
 _LONGEST_TEXT = 2_000
 _MOST_CHARACTERS = 400_000_000
@@ -34,7 +36,8 @@ class Sample:
         columns: In the order in which they come.
         rows: Usable rows.
         empty: Rows whose text is empty.
-        rejected: Rows that can not be used, the empty ones among them.
+        idless: Rows without an id of their own: it is missing, or was there before.
+        rejected: Rows that can not be used, the empty and the idless ones among them.
         reasons: The first reasons, with lines.
         duplicates: Rows whose text was there before.
         first: The first rows, for a table.
@@ -46,6 +49,7 @@ class Sample:
     columns: list[str] = field(default_factory=list)
     rows: int = 0
     empty: int = 0
+    idless: int = 0
     rejected: int = 0
     reasons: list[str] = field(default_factory=list)
     duplicates: int = 0
@@ -53,6 +57,31 @@ class Sample:
     texts: list[str] = field(default_factory=list)
     gold: dict[str, int] = field(default_factory=dict)
     cut: bool = False
+
+
+def told(found: Sample) -> str:
+    """What becomes of the rows of a file, in a sentence."""
+    out = "and {is_} left out"
+    unread = found.rejected - found.empty - found.idless
+    parts = [
+        _clause(found.empty, "{has} no text " + out),
+        _clause(found.idless, "{has} no id of {its} own " + out),
+        _clause(unread, "can not be read " + out),
+        _clause(found.duplicates, "{repeats} the text of another row and {shares} its label"),
+    ]
+    rows = found.rows + found.rejected
+    begun = "In the beginning of the file " if found.cut else ""
+    there = f"{begun}{formats.number(rows)} row{'' if rows == 1 else 's'}"
+    said = ", ".join(filter(None, parts))
+    return f"{there}: {said}." if said else f"{there}: all can be used, and no text repeats."
+
+
+def _clause(count: int, words: str) -> str:
+    if not count:
+        return ""
+    one = {"has": "has", "is_": "is", "its": "its", "repeats": "repeats", "shares": "shares"}
+    many = {"has": "have", "is_": "are", "its": "their", "repeats": "repeat", "shares": "share"}
+    return f"{formats.number(count)} {words.format(**(one if count == 1 else many))}"
 
 
 def sample(config: dict[str, Any]) -> Sample:
@@ -102,6 +131,7 @@ def _sample(
         if isinstance(row, Rejected):
             found.rejected += 1
             found.empty += row.reason == _EMPTY
+            found.idless += row.reason.startswith(_ID)
             if len(found.reasons) < _REASONS:
                 found.reasons.append(f"Line {row.line}: {row.reason}.")
             continue

@@ -6,12 +6,14 @@ import streamlit as st
 
 from ....tools.errors import LabelwrightError
 from ....tools.reviews import REVIEW
+from ....tools.watch.corrected import last_learned, learned_words
 from ....tools.watch.desk import Desk, order
 from ....tools.watch.proposals import RUN_KINDS, read_proposals
 from ....tools.watch.queue import Queue
 from ..formats import number
 from ..processes import resume_run
 from ..run_page.orders import pending_orders
+from .who import reviewer
 
 _FREE = frozenset((REVIEW, "dismiss_proposal", "stop", "finish", "hand_in"))
 """Kinds of orders for which nothing is ever bought."""
@@ -33,7 +35,8 @@ def go_on(at: Desk, state: str, stands: Queue | None) -> None:
     if stands is not None:
         _hand_in(at, stands)
     elif waiting := len(at.log.pending()):
-        wait = f"Reviews of {number(waiting)} items wait to be taken up"
+        texts = "1 text" if waiting == 1 else f"{number(waiting)} texts"
+        wait = f"Reviews of {texts} wait to be taken up"
         if state != "finished":
             # To resume it would be to go on with all of it, and to spend.
             st.caption(f"{wait}, and are when the run goes on.")
@@ -46,6 +49,8 @@ def go_on(at: Desk, state: str, stands: Queue | None) -> None:
             return
         st.caption(f"{wait}. Nothing is bought for them.")
         st.button("Take them up now", key="review_resume", on_click=_resume, args=(at,))
+    elif state == "finished" and (learned := last_learned(at.reader)):
+        st.caption(learned_words(learned, reviewer()))
 
 
 def _buys(at: Desk) -> bool:

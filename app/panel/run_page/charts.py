@@ -53,6 +53,10 @@ _ALL_NAMED = 30
 """Classes of which each is named on the axis."""
 NAME = 60
 """Characters of a label's or an annotator's name in a figure."""
+WORDS = 13
+"""Pixels of a line of words above a figure."""
+_CHARACTER = 0.022
+"""A character of them, as a share of the width of the narrowest figure."""
 
 
 def show(spec: Spec, data: Mapping[str, Rows], alt: str, *, height: int = 220) -> None:
@@ -104,22 +108,60 @@ def tips(**fields: str) -> list[Spec]:
     ]
 
 
+def placed(
+    marks: Sequence[tuple[float, str, str]], low: float, high: float
+) -> list[dict[str, Any]]:
+    """Rows of the table ``marks`` of `lines`, so that no words are written over others.
+
+    Args:
+        marks: Where each is, what is shown when it is pointed at, and its words above the figure;
+            none where another one's words speak for it.
+        low: Where the axis begins.
+        high: Where it ends.
+    """
+    lines: list[list[tuple[float, float]]] = []
+    rows = []
+    for x, tip, word in marks:
+        place = (x - low) / (high - low) if high > low else 0.0
+        right, reach = place > 0.5, _CHARACTER * (len(word) + 1)
+        # Words go from their mark towards the farther end, where there is more room.
+        span = (place - reach, place) if right else (place, place + reach)
+        level = 0
+        if word:
+            while level < len(lines) and any(
+                span[0] < end and start < span[1] for start, end in lines[level]
+            ):
+                level += 1
+            if level == len(lines):
+                lines.append([])
+            lines[level].append(span)
+        rows.append({"x": x, "tip": tip, "word": word, "right": right, "level": level})
+    return rows
+
+
+def words_above(marks: Rows) -> int:
+    """Lines of words above a figure with these marks."""
+    return 1 + max((mark["level"] for mark in marks), default=-1)
+
+
 def lines(
     series: Mapping[str, str],
     *,
     x: Spec,
     y: Spec,
-    marks: bool,
+    marks: Rows = (),
     band: bool = True,
 ) -> Spec:
     """Lines over a common axis with a band where there is an interval.
 
-    The data: ``points`` with x, value, low, high, series, at and shown; ``marks`` with x, word,
-    middle (of the axis) and level (lines of words above it).
+    The data: ``points`` with x, value, low, high, series, at and shown; ``marks`` as `placed` makes
+    them, if there are any.
     """
     across = {"field": "x", "type": "quantitative", **x}
     up = {"field": "value", "type": "quantitative", **y}
     colour = colours(list(series), list(series.values()))
+    # Room between legend and figure: over the lines themselves the words could not be read.
+    colour["legend"]["offset"] = 6 + WORDS * words_above(marks)
     layers: list[Spec] = []
     if band:
         layers.append(
@@ -158,16 +200,15 @@ def _marks(across: Spec) -> list[Spec]:
         {
             **base,
             "mark": {"type": "rule", "strokeDash": [4, 3], "color": GREY, "strokeWidth": 1.5},
-            "encoding": {"x": across, "tooltip": tips(stop="word")},
+            "encoding": {"x": across, "tooltip": tips(stop="tip")},
         },
         {
             **base,
             "mark": {
                 "type": "text",
-                "align": {"expr": "datum.x > datum.middle ? 'right' : 'left'"},
-                "dx": {"expr": "datum.x > datum.middle ? -5 : 5"},
-                "dy": {"expr": "2 + 13 * datum.level"},
-                "baseline": "top",
+                "align": {"expr": "datum.right ? 'right' : 'left'"},
+                "dy": {"expr": f"-3 - {WORDS} * datum.level"},
+                "baseline": "bottom",
                 "color": GREY,
                 "fontSize": 11,
             },
@@ -281,7 +322,14 @@ def intervals(names: Sequence[str]) -> Spec:
         "field": "name",
         "type": "nominal",
         "sort": list(names),
-        "axis": {"title": None, "ticks": False, "domain": False},
+        # Every name is to be read.
+        "axis": {
+            "title": None,
+            "ticks": False,
+            "domain": False,
+            "labelOverlap": False,
+            "labelLimit": 160,
+        },
     }
     across = {
         "type": "quantitative",

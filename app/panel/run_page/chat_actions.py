@@ -21,10 +21,10 @@ from ..session import runs_root
 from .chat_messages import change_html, safe
 from .chat_say import operator, say, trouble
 
-OFFERS, PROPOSALS = 3, 3
+OFFERS, PROPOSALS = 3, 5
 """How many of each are shown at once."""
 _SETTLING, _LEAVING = "run_chat_settling", "run_chat_leaving"
-_UNFOLDED = "run_proposals_unfolded"
+_UNFOLDED, _PAGE = "run_proposals_unfolded", "run_proposals_page"
 
 
 def show_offers(reader: RunReader, messages: list[Message]) -> None:
@@ -60,14 +60,17 @@ def show_proposals(reader: RunReader) -> None:
     )
     if not unfolded:
         return  # its cards are drawn for those who look
+    pages = -(-len(waiting) // PROPOSALS)
     with box:
-        for one in reversed(waiting[-PROPOSALS:]):
-            _card(reader, one)
-        if len(waiting) > PROPOSALS:
-            st.caption(
-                f'The {len(waiting) - PROPOSALS} before are listed by "proposals"; decide on one '
-                'with "accept proposal 1" or "dismiss proposal 1".'
-            )
+        above, page = st.container(), 1
+        if pages > 1:
+            # There are fewer after each that is decided.
+            st.session_state[_PAGE] = min(int(st.session_state.get(_PAGE) or 1), pages)
+            page = st.pagination(pages, key=_PAGE)
+        newest_first = waiting[::-1]
+        with above:
+            for one in newest_first[(page - 1) * PROPOSALS : page * PROPOSALS]:
+                _card(reader, one)
 
 
 def _unfold(unfolded: bool) -> None:

@@ -118,13 +118,8 @@ def _entry(message: Message) -> str:
     if not message.lines:
         return f"<p>{title}</p>"
     lines = "".join(f"<li>{safe(line.text)}</li>" for line in message.lines)
-    shown = message.kind in _OPEN or (message.kind == "stop_check" and _stops(message))
-    opened = " open" if shown else ""
+    opened = " open" if message.kind in _OPEN else ""
     return f"<details{opened}><summary>{title}</summary><ul>{lines}</ul></details>"
-
-
-def _stops(message: Message) -> bool:
-    return ": stop" in message.title
 
 
 def _line(line: Line) -> str:

@@ -44,7 +44,7 @@ _CSS = """
 .lw-note { font-size: .85rem; opacity: .78; margin: 0; overflow-wrap: anywhere; }
 """
 
-UNCALIBRATED = "uncalibrated"
+UNCALIBRATED = "not known"
 """What stands for an accuracy that nothing backs."""
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from ....agents.operator.facts import read_facts
+from ....agents.operator.left_open import left_open
 from ....tools.errors import LabelwrightError
+from ....tools.watch.corrected import last_learned, learned_words
 from ....tools.watch.live import Live
 from ....tools.watch.queue import QuestionFile
 from ....tools.watch.reader import LEDGER_FILE
@@ -16,6 +19,8 @@ from .. import formats, processes
 from ..formats import STATES
 from ..links import open_page
 from ..plain import escaped, show_text
+from ..review.who import reviewer
+from ..words import words_button
 from . import facts
 from .downloads import downloads
 from .orders import order, pending_orders
@@ -59,6 +64,8 @@ def show_head(folder: Path, live: Live, status: RunStatus) -> None:
         _log(folder)
     elif note := _NOTES.get(status.state):
         st.caption(note)
+    elif status.state == "finished" and (learned := last_learned(live.reader)):
+        st.caption(learned_words(learned, reviewer()))
 
 
 def _buttons(folder: Path, live: Live, status: RunStatus) -> None:
@@ -71,7 +78,7 @@ def _buttons(folder: Path, live: Live, status: RunStatus) -> None:
             disabled=not begun or "stop" in pending,
             on_click=_try,
             args=(order, folder, "stop"),
-            help="It stops at the next safe point and can be resumed; nothing is lost.",
+            help="It pauses at the next safe point and can be resumed; nothing is lost.",
         )
     elif status.state == "waiting_for_people":
         left = len(QuestionFile(folder).questions())
@@ -95,17 +102,20 @@ def _buttons(folder: Path, live: Live, status: RunStatus) -> None:
     if status.state != "finished" and begun:
         ordered = "finish" in pending
         if st.button("Finish\N{HORIZONTAL ELLIPSIS}", key="run_finish", disabled=ordered):
-            _confirm_finish(folder, status.state == "running")
+            _confirm_finish(folder, live, status.state == "running")
     downloads(folder, live.reader, status)
+    words_button()
 
 
 @st.dialog("Finish this run")
-def _confirm_finish(folder: Path, running: bool) -> None:
+def _confirm_finish(folder: Path, live: Live, running: bool) -> None:
     st.markdown(
         "Nothing more is bought after the batch under way. The student is trained on the labels "
         "that there are by then, and the labels are delivered."
         + ("" if running else " The run is started again to do this.")
     )
+    for left in left_open(read_facts(live.reader)):
+        st.markdown(left)
     st.markdown(f"This ends the run **{escaped(folder.name)}**. To be able to go on, pause it.")
     with st.container(horizontal=True):
         args = (folder, running)

@@ -18,6 +18,9 @@ from . import charts, facts
 _AUDIT, _AGREES, _F1 = "right on audits", "agrees with the labels", "macro-F1"
 _GAIN, _PRICE = "expected gain", "price"
 _WINDOW, _MOVED = "over the window", "in the round"
+_PROPOSED, _STOPS = "stop proposed", "stops"
+_NEAR, _LISTED = 0.1, 3
+"""Share of the axis within which marks have common words; rounds that these list one by one."""
 _AXES = {"money": "spent, USD", "labels": "labels", "rounds": "round"}
 
 
@@ -46,7 +49,7 @@ def show_learning(live: Live) -> None:
         st.html(facts.note("The next batch: its expected gain against its price, by round."))
         _evidence(checks)
     with right:
-        st.html(facts.note("Churn: predictions on the stop set that changed, by round."))
+        st.html(facts.note("Churn: answers of the student on the stop set that changed, by round."))
         _churn(rounds)
     if checks:
         _arithmetic(*checks[-1])
@@ -94,12 +97,12 @@ def _curve(rounds: Sequence[Round], axis: str) -> None:
         del series[_AUDIT]
         st.caption("Nothing is audited, so how right the student is, is not known.")
     marks = _proposals(rounds, axis)
-    spec = charts.lines(series, x=x_axis(axis), y=SHARES, marks=bool(marks), band=_AUDIT in series)
+    spec = charts.lines(series, x=x_axis(axis), y=SHARES, marks=marks, band=_AUDIT in series)
     charts.show(
         spec,
         {"points": points, **({"marks": marks} if marks else {})},
         f"The student's accuracy by {_AXES[axis]}.",
-        height=300,
+        height=300 + charts.WORDS * charts.words_above(marks),
     )
 
 
@@ -116,25 +119,52 @@ def _point(
 
 def _proposals(rounds: Sequence[Round], axis: str) -> list[dict[str, Any]]:
     """A mark where the rule first proposed to stop, and where the run did."""
-    marks: list[dict[str, Any]] = []
+    found: list[tuple[float, str, int]] = []
     proposed = False
-    ends = [x_of(found, axis) for found in rounds]
-    middle = (min(ends) + max(ends)) / 2
-    for found in rounds:
-        check = found.check
+    for one in rounds:
+        check = one.check
         if check is None:
             continue
-        word = ""
         if check.stop:
-            word = f"stops, round {found.round}"
+            found.append((x_of(one, axis), _STOPS, one.round))
         elif check.proposed and not proposed:
-            word = f"stop proposed, round {found.round}"
+            found.append((x_of(one, axis), _PROPOSED, one.round))
         proposed = check.proposed
-        if word:
-            # Words of neighbours stand below each other.
-            place = {"x": x_of(found, axis), "middle": middle, "level": len(marks)}
-            marks.append({**place, "word": word})
-    return marks
+    ends = [x_of(one, axis) for one in rounds]
+    low = 0.0 if axis == "money" else min(ends)
+    marks: list[tuple[float, str, str]] = []
+    for group in _neighbours(found, _NEAR * (max(ends) - low)):
+        words = _words(group)
+        for x, what, number in group:
+            # One of neighbours speaks for all of them.
+            marks.append((x, f"{what}, round {number}", words))
+            words = ""
+    return charts.placed(marks, low, max(ends))
+
+
+def _neighbours(
+    found: Sequence[tuple[float, str, int]], near: float
+) -> list[list[tuple[float, str, int]]]:
+    groups: list[list[tuple[float, str, int]]] = []
+    for one in found:
+        if groups and one[0] - groups[-1][0][0] <= near:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _words(group: Sequence[tuple[float, str, int]]) -> str:
+    parts = []
+    for what in (_PROPOSED, _STOPS):
+        numbers = [number for _, said, number in group if said == what]
+        if len(numbers) > _LISTED:
+            times = f"{len(numbers)} times"
+            parts.append(f"{what} {times}, rounds {numbers[0]} to {numbers[-1]}")
+        elif numbers:
+            many = "s" if len(numbers) > 1 else ""
+            parts.append(f"{what}, round{many} {', '.join(map(str, numbers))}")
+    return "; ".join(parts)
 
 
 def _evidence(checks: Sequence[tuple[Round, StopCheck]]) -> None:
@@ -170,11 +200,12 @@ def _evidence(checks: Sequence[tuple[Round, StopCheck]]) -> None:
             "scale": {"type": "log", "nice": False},
             "axis": {"format": "$~r", "title": None, "values": _powers(floor, max(positive))},
         },
-        marks=bool(marks),
+        marks=marks,
         band=False,
     )
     data = {"points": points, **({"marks": marks} if marks else {})}
-    charts.show(spec, data, "Expected gain of the next batch and its price, by round.", height=215)
+    tall = 215 + charts.WORDS * charts.words_above(marks)
+    charts.show(spec, data, "Expected gain of the next batch and its price, by round.", height=tall)
 
 
 def _powers(low: float, high: float) -> list[float]:
@@ -195,18 +226,18 @@ def _churn(rounds: Sequence[Round]) -> None:
         if found.moved is not None:
             points.append(_point(place, _MOVED, found.moved, formats.percent(found.moved)))
     if not points:
-        st.caption("Churn takes two rounds.")
+        st.caption("Churn is known from the second round on.")
         return
     spec = charts.lines(
         {_WINDOW: charts.ONE, _MOVED: charts.TWO},
         x=x_axis("rounds"),
         y={"axis": {"format": ".0%", "title": None, "tickCount": 4}, "scale": {"zero": True}},
-        marks=False,
     )
     charts.show(spec, {"points": points}, "Churn of the stop set by round.", height=215)
 
 
 def _arithmetic(found: Round, check: StopCheck) -> None:
+    st.html(facts.note(f"The stop rule after round {found.round}. {check.plain}"))
     if not st.toggle(f"The stop rule's arithmetic, round {found.round}", key="run_arithmetic"):
         return
     words = [check.explanation, check.next_dollar]

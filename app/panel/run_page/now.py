@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -17,7 +18,7 @@ from .orders import pending_orders
 from .quality import show_quality
 
 _ORDERS = {
-    "stop": "Pause was ordered: the run stops at the next safe point.",
+    "stop": "Pause was ordered: the run pauses at the next safe point.",
     "finish": "Finishing was ordered: nothing is bought after the batch under way.",
 }
 
@@ -25,9 +26,12 @@ _ORDERS = {
 def show_money(live: Live, status: RunStatus) -> None:
     """Draw the account, and what was ordered and not yet taken up."""
     running = status.state == "running"
+    pending, money = pending_orders(live.reader), live.money()
+    if running and "finish" in pending:
+        money = replace(money, over=True)
     with st.container(border=True):
-        st.html(_money(live.money(), running))
-    for kind in pending_orders(live.reader):
+        st.html(_money(money, running))
+    for kind in pending:
         if running and kind in _ORDERS:
             st.info(_ORDERS[kind])
 
@@ -47,7 +51,9 @@ def _stage(live: Live, stage: Stage, state: str) -> str:
     title = f"The stages of a run; {words or 'about to begin'}"
     parts = []
     if running:
-        head = [f"Round {stage.round}" if stage.round else "", words or "about to begin"]
+        # The trainings after the last batch have numbers too, and are no rounds.
+        in_round = stage.round and stage.phase not in {"sweep", "deliver"}
+        head = [f"Round {stage.round}" if in_round else "", words or "about to begin"]
         since = _seconds_since(stage.since)
         head.append("" if since is None else f"for {formats.duration(since)}")
         parts.append(facts.note(" \N{MIDDLE DOT} ".join(filter(None, head))))
@@ -86,8 +92,10 @@ def _money(money: Money, running: bool) -> str:
     ]
     if money.uncertain:
         entries.append(("Uncertain", formats.money(money.uncertain), "calls without an answer"))
-    entries.append(_pace(money, running))
-    entries.append(_projected(money, running))
+    if running or not money.over:
+        entries.append(_pace(money, running))
+    if not money.over:
+        entries.append(_projected(money, running))
     entries.append(("Requests", formats.number(money.requests), ""))
     bar = ""
     if money.cap:

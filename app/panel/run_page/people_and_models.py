@@ -11,7 +11,8 @@ from ....tools.watch.live import Live
 from .. import formats
 from . import charts, facts
 
-_ROW = 34
+_ROW, _AROUND, _MOST_HEIGHT = 34, 60, 560
+"""Pixels of an annotator, of the axis, and of all before it scrolls."""
 _BEYOND, _RAW = "beyond chance", "as counted"
 
 
@@ -74,14 +75,16 @@ def _audited(found: Agreement) -> None:
     ]
     st.html(facts.note("Right on texts that were drawn at random and labelled by whom you trust."))
     if not points:
-        st.caption("Uncalibrated: nothing has been audited yet, or nobody is trusted.")
+        st.caption("Not measured yet: nothing has been audited, or nobody is trusted.")
         return
-    charts.show(
-        charts.intervals([point["name"] for point in points]),
-        {"points": points},
-        "Audited accuracy of each annotator.",
-        height=60 + _ROW * len(points),
-    )
+    tall = _AROUND + _ROW * len(points)
+    with st.container(height=_MOST_HEIGHT if tall > _MOST_HEIGHT else "content", border=False):
+        charts.show(
+            charts.intervals([point["name"] for point in points]),
+            {"points": points},
+            "Audited accuracy of each annotator.",
+            height=tall,
+        )
 
 
 def _answers(found: Agreement) -> None:

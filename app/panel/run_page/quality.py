@@ -6,7 +6,7 @@ import streamlit as st
 
 from ....tools.watch.balance import Balance
 from ....tools.watch.live import Live
-from ....tools.watch.measures import accuracies
+from ....tools.watch.measures import accuracies, corrections_note
 from ....tools.watch.status import RunStatus
 from .. import formats
 from . import facts
@@ -16,8 +16,11 @@ def show_quality(live: Live, status: RunStatus) -> None:
     """Draw accuracies with their intervals, and how much of the pool has a label."""
     rounds, balance = live.rounds(), live.balance()
     labels, student = accuracies(live.reader.folder, status, rounds)
+    right, note = facts.accuracy(labels)
+    if labels.estimate is not None and (corrected := corrections_note(live, status)):
+        note = f"{note}; {corrected}"
     entries = [
-        ("Labels right", *facts.accuracy(labels)),
+        ("Labels right", right, note),
         ("Student right", *facts.accuracy(student)),
         _share("Labelled", balance.labelled, balance),
         _share("Set apart", balance.set_apart, balance),

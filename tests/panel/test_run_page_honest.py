@@ -1,0 +1,109 @@
+"""The run page tells its reader nothing that no longer holds, and what corrections have changed."""
+
+import html
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from doubles.going_run import going
+from streamlit.testing.v1 import AppTest
+
+from labelwright.app.panel.session import reader
+from labelwright.graph import resume
+from labelwright.tools.ledger import Decision, Ledger
+from labelwright.tools.reviews import Review
+from labelwright.tools.watch.corrected import learned_words
+
+
+def script() -> None:
+    from labelwright.app.panel.run_page.page import page
+
+    page()
+
+
+def review_script() -> None:
+    from labelwright.app.panel.review.page import page
+
+    page()
+
+
+def opened(run: Path, page: Callable[[], None] = script, **query: str) -> AppTest:
+    at = AppTest.from_function(page, default_timeout=20)
+    for name, value in {"run": run.name, **query}.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def shown(at: AppTest) -> str:
+    """All inert HTML of the page as its reader sees it."""
+    bodies = " ".join(block.proto.body for block in at.get("html"))
+    return html.unescape(re.sub(r"<[^>]*>", " ", bodies))
+
+
+def account(at: AppTest) -> str:
+    (found,) = [one.proto.body for one in at.get("html") if "<dt>Spent</dt>" in one.proto.body]
+    return str(found)
+
+
+def test_a_run_that_has_decided_to_stop_has_no_next_batch(finished_run: Path) -> None:
+    for words in ("Next batch", "such batches", "Per minute"):
+        assert words not in account(opened(finished_run))
+    with Ledger(finished_run / "ledger.sqlite", create=False) as ledger:
+        last = ledger.log.decisions("stop_check")[-1]
+        goes_on = {"stop": None, "order": None}
+        anew = Decision(9_000, last.round, "critic", "stop_check", goes_on, last.evidence)
+        ledger.log.decide(anew)
+    with going(finished_run):
+        assert "such batches" in account(opened(finished_run))
+        # After the order to finish none comes, though the run has not heard it yet.
+        with Ledger(finished_run / "ledger.sqlite", create=False) as ledger:
+            ledger.log.direct("finish", {})
+        assert "Next batch" not in account(opened(finished_run))
+
+
+def test_corrections_of_a_finished_run_are_confirmed_with_what_they_changed(
+    finished_run: Path,
+) -> None:
+    first = opened(finished_run, reviewer="eve")
+    assert "corrected" not in shown(first)
+    assert not [one for one in first.caption if "corrections are in" in one.value]
+    with Ledger(finished_run / "ledger.sqlite", create=False) as ledger:
+        audited = {i for made in ledger.log.decisions("batch") for i in made.decision["audit"]}
+        held = ledger.votes.concluded().items()
+        items = [i for i, one in held if one.outcome == "accept" and i not in audited][:3]
+        names = reader(finished_run).labels
+        for item in items:
+            label = next(name for name in names if name != dict(held)[item].label)
+            ledger.log.direct("review", Review(0, item, "eve", "label", label).payload())
+    resume(finished_run)
+    with Ledger(finished_run / "ledger.sqlite", create=False) as ledger:
+        learned = ledger.log.decisions("deliver")[-1].decision["learned"]
+    assert learned["corrected"] == 3
+    mine, theirs = opened(finished_run, reviewer="eve"), opened(finished_run, reviewer="bob")
+    confirmed = learned_words(learned, "eve")
+    assert confirmed.startswith("Your 3 corrections are in. The student has learned from them; ")
+    assert confirmed in [one.value for one in mine.caption]
+    assert learned_words(learned) in [one.value for one in theirs.caption]
+    assert learned_words(learned) in shown(mine)  # in the chat, for all
+    reviewed = opened(finished_run, review_script, reviewer="eve")
+    assert confirmed in [one.value for one in reviewed.caption]
+    assert "; estimated from the audit; 3 corrected labels count as right in it" in shown(mine)
+
+
+@pytest.mark.parametrize(
+    ("phase", "in_round"), [("loop", True), ("sweep", False), ("deliver", False)]
+)
+def test_what_is_done_after_the_last_batch_is_in_no_round(
+    finished_run: Path, phase: str, in_round: bool
+) -> None:
+    with going(finished_run):
+        node = {"event": "node", "node": "train", "round": 77, "phase": phase, "step": 1, "at": ""}
+        with (finished_run / "events.jsonl").open("a", encoding="utf-8") as events:
+            events.write(json.dumps(node) + "\n")
+        said = shown(opened(finished_run))
+    assert "training the student" in said
+    assert ("Round 77 \N{MIDDLE DOT} training" in said) is in_round

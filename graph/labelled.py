@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..tools.ledger import Consensus
 from .context import RunContext
-from .corrections import corrected, held_out
+from .corrections import corrected
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ def training_set(ctx: RunContext, *, in_loop: bool = False) -> TrainingSet:
 
     Args:
         ctx: The run.
-        in_loop: Whether another round may follow: then what people have corrected in the stop set
-            waits, for churn is measured there.
+        in_loop: Whether another round may follow: then the stop set waits, for churn is measured on
+            it. It has labels where people have corrected it, and after a sweep.
     """
-    waiting = held_out(ctx) if in_loop else set()
+    waiting = set(ctx.ids(ctx.splits.stop_set)) if in_loop else set()
     number = {label: position for position, label in enumerate(ctx.labels)}
     synthetic = ctx.pool.origins()
     accepted = []

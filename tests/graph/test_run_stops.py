@@ -12,6 +12,7 @@ import pytest
 from doubles.scripted_models import Models, usd
 
 from labelwright.graph import resume, run, session, stop
+from labelwright.graph.session import open_run
 from labelwright.tools.errors import ConfigError, LockedError
 
 
@@ -199,6 +200,11 @@ def test_a_higher_cap_takes_a_run_up_that_a_cap_had_finished(corpus, capped, tmp
     assert all(metrics["labels"] <= len(voted) for _, metrics, _ in closed)
     assert [row["id"] for row in outcome(folder).labels] == list(corpus.gold)
     assert all(row["outcome"] in {"accept", "set_apart"} for row in outcome(folder).labels)
+    # What the sweep has labelled is still not learned from where churn is measured.
+    with open_run(folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        held = set(ctx.ids(ctx.splits.stop_set))
+        assert all(not held & set(ctx.round_fit(number).ids) for number in batches)
+        assert held & set(ctx.round_fit(numbers[-1]).ids)
     # It is over, and says the same again.
     ended = outcome(folder).decided()
     assert resume(folder).status == "finished"

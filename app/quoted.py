@@ -34,7 +34,7 @@ def _asked(asked: Mapping[str, Any], number: Callable[[int], str]) -> str:
     people, expected, most = asked["people"], asked["expected"], asked["most"]
     who = "You" if len(people) == 1 else f"The people ({', '.join(people)})"
     if expected == most:
-        return f"{who} will be asked {number(most)} questions."
+        return f"{who} will be asked {number(most)} question{'s' * (most != 1)}."
     return (
         f"{who} will be asked about {number(expected)} questions (the middle of the range), "
         f"at most {number(most)}."

@@ -54,9 +54,11 @@ def audit_of_changes(
         return []
     who = ctx.people[target.name] if target.person else ctx.annotators[target.name]
     prices = who.expect(ctx.pool.texts(items))
+    # Audits tell of rho alone; what is left to learn is expected whatever they say.
+    share = checked.value * checked.next_share
     worth = worth_of_audit(
-        checked.value * checked.churn * checked.next_share,
-        checked.money_next,
+        checked.weight * share * checked.churn,
+        checked.money_next - round((1 - checked.weight) * share * checked.learnable),
         checked.rho,
         len(items),
         round(float(prices.mean())),

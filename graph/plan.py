@@ -260,7 +260,9 @@ def _votes(
             last = config.ensemble.guarantee.size
             fewest, most = min(fewest + last, texts), max(most, min(most + last, texts))
         if voter == target and voter.trusted and config.stopping.audit_changes:
-            most = max(most, min(most + max(AUDITS), texts))
+            room = config.human.questions_per_round if voter.person else max(AUDITS)
+            changes = min(room, max(AUDITS)) if room >= min(AUDITS) else 0
+            most = max(most, min(most + changes, texts))
         if voter.repeats:
             checks = critic.checks
             most += math.ceil((checks.order + checks.template + checks.retest) * most)

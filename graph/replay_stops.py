@@ -13,7 +13,7 @@ from ..tools.money import to_nano, to_usd
 from ..tools.stop_rules import STOP_RULES, RunRecord
 from .context import RunContext
 from .evaluation import against_gold
-from .stop_check import Rounds, stop_set_proba
+from .stop_check import Rounds, loop_rounds, stop_set_proba
 from .value import value
 
 
@@ -81,8 +81,7 @@ def stop_table(
         ConfigError: A rule can not be read, or the run has no finished round.
     """
     wanted = [(text, *parse_rule(text)) for text in rules]
-    chosen = {decision.round for decision in ctx.ledger.log.decisions("batch")}
-    rounds = [kept for kept in ctx.ledger.log.rounds() if kept[0] in chosen]
+    rounds = loop_rounds(ctx)
     if not rounds:
         raise ConfigError(f"the run {ctx.folder.name!r} has no finished round to replay.")
     worth = value(ctx).nano if point_usd is None else 100 * to_nano(point_usd)

@@ -23,7 +23,7 @@ def check_round(ctx: RunContext, rounds: Rounds, streak: int) -> Check:
 
     Args:
         ctx: The run.
-        rounds: As `RunLog.rounds` gives them, at least one.
+        rounds: As `loop_rounds` gives them, at least one.
         streak: Of the check before.
     """
     stopping = ctx.config.stopping
@@ -46,6 +46,23 @@ def check_round(ctx: RunContext, rounds: Rounds, streak: int) -> Check:
         next_cost=next_cost(ctx, rounds),
         class_weights=weights,
     )
+
+
+def loop_rounds(ctx: RunContext) -> Rounds:
+    """The closed rounds of the loop, as `RunLog.rounds` gives them.
+
+    The training after a sweep is none: its student has learned from the stop set. What a sweep has
+    cost is left out of the money of a run that was taken up again after it.
+    """
+    batches = {made.round for made in ctx.ledger.log.decisions("batch")}
+    found: Rounds = []
+    before = spent = 0
+    for number, metrics, predictions in ctx.ledger.log.rounds():
+        cost, before = metrics["spent"] - before, metrics["spent"]
+        if number in batches:
+            spent += cost
+            found.append((number, {**metrics, "spent": spent}, predictions))
+    return found
 
 
 def stop_set_proba(ctx: RunContext, round_: int) -> NDArray[np.float32]:

@@ -35,6 +35,8 @@ COLUMNS = {
 """Columns of the tables with their Arrow types; ``fields``, the input row, is JSON text."""
 
 ROW_GROUP = 10_000
+_MOST_FIELDS = 500
+"""Columns that the input's own fields may fill in a CSV."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -97,7 +99,7 @@ def write_csv(path: Path, rows: Iterable[Record]) -> None:
 
     In place of ``fields`` the input's own fields have a column each, in order of appearance; lists
     and objects are JSON text. A field by the name of another column is ``input.NAME``, and is left
-    out if it says the same in all rows.
+    out if it says the same in all rows. Of more than 500 of them, ``fields`` is kept as JSON text.
 
     A text that a spreadsheet would take for a formula (it starts with ``= + - @``, a tab or a
     carriage return) gets an apostrophe in front. A missing value is an empty cell, a truth value
@@ -111,7 +113,7 @@ def write_csv(path: Path, rows: Iterable[Record]) -> None:
         replacing(path) as draft,
         draft.open("w", encoding="utf-8", newline="") as file,
         # The columns are known at the end only, and the rows may be many.
-        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as spool,
+        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent) as spool,
     ):
         differs: dict[str, bool] = {}
         for row in rows:
@@ -120,25 +122,29 @@ def write_csv(path: Path, rows: Iterable[Record]) -> None:
                 same = name in COLUMNS and _cell(value) == _cell(row.get(name))
                 differs[name] = differs.get(name, False) or not same
         own = [name for name, shown in differs.items() if shown]
-        columns = [name for name in COLUMNS if name != "fields"]
+        columns = list(COLUMNS)
+        if len(own) <= _MOST_FIELDS:
+            columns.remove("fields")
+        else:
+            own = []
         table = csv.writer(file)
-        table.writerow([_cell(name) for name in columns + _titles(own)])
+        table.writerow([*columns, *_titles(own)])
         spool.seek(0)
         for row in map(json.loads, spool):
             fields = row.get("fields") or {}
-            values = [*map(row.get, columns), *map(fields.get, own)]
+            values = [*map(_flat(row).get, columns), *map(fields.get, own)]
             table.writerow(map(_cell, values))
 
 
 def _titles(own: Iterable[str]) -> list[str]:
-    """Names for columns of the input's own fields, each there once."""
-    titles: list[str] = []
+    """Names for columns of the input's own fields, each there once and none a formula."""
+    taken = dict.fromkeys(COLUMNS)
     for name in own:
         title = name
-        while title in COLUMNS or title in titles:
+        while _cell(title) in taken:
             title = f"input.{title}"
-        titles.append(title)
-    return titles
+        taken[_cell(title)] = None
+    return list(taken)[len(COLUMNS) :]
 
 
 def _flat(row: Record) -> Record:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import PoolError
-from .fresh_memory import fresh_memory
+from .index_files import clear_unused
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class NeighbourIndex:
                 len(self._snapshot.ids),
             )
             self._discard_folder()
-        with _calling_chroma("open the collection"):
+        with _chroma_errors("open the collection"):
             collection = self._collection()
             missing = len(self._snapshot.ids) - collection.count()
         if missing < 0:
@@ -83,7 +83,7 @@ class NeighbourIndex:
         results: list[list[tuple[str, float]]] = []
         for start in range(0, len(vectors), _QUERY_BATCH):
             batch = np.asarray(vectors[start : start + _QUERY_BATCH], dtype=np.float32)
-            with _calling_chroma("answer a neighbour query"):
+            with _chroma_errors("answer a neighbour query"):
                 found = collection.query(query_embeddings=batch, n_results=k, include=["distances"])
             for ids, distances in zip(found["ids"], found["distances"] or [], strict=True):
                 pairs = zip(ids, distances, strict=True)
@@ -99,7 +99,7 @@ class NeighbourIndex:
         if self._url is None:
             self._discard_folder()
         else:
-            with _calling_chroma("delete the collection"):
+            with _chroma_errors("delete the collection"):
                 self._collection()
                 self._open_client().delete_collection(self._snapshot.collection)
         self.level()
@@ -111,6 +111,9 @@ class NeighbourIndex:
             if self._url is not None:
                 for session in _http_sessions(self._client):
                     session.close()
+            else:
+                # Small blocks are written no sooner.
+                clear_unused(self._folder)
             self._client = None
 
     def _discard_folder(self) -> None:
@@ -155,7 +158,7 @@ class NeighbourIndex:
         """Yield the positions that the collection has not, in pages."""
         ids = self._snapshot.ids
         absent: Sequence[int] = range(len(ids) - missing, len(ids))
-        with _calling_chroma("read its ids"):
+        with _chroma_errors("read its ids"):
             # Items arrive in order, so what is missing is the tail. Only if it is not, because of
             # another hand, are all ids compared.
             tail = [ids[position] for position in absent[-PAGE:]]
@@ -179,13 +182,15 @@ class NeighbourIndex:
         origins = [{"origin": "synthetic"} if snapshot.synthetic[p] else None for p in positions]
         snapshot.set_indexing(True)
         try:
-            with _calling_chroma("add items"):
+            with _chroma_errors("add items"):
                 collection.add(
                     ids=[snapshot.ids[p] for p in positions],
                     embeddings=snapshot.vectors()[positions],
                     documents=[texts[p] for p in positions],
                     metadatas=origins if any(origins) else None,  # type: ignore[arg-type]
                 )
+                if self._url is None:
+                    clear_unused(self._folder)
         except KeyboardInterrupt:
             # Python raises it only after Chroma's native call has returned: nothing is torn.
             snapshot.set_indexing(False)
@@ -206,11 +211,10 @@ def _http_sessions(client: Any) -> list[Any]:
 
 
 @contextmanager
-def _calling_chroma(action: str) -> Iterator[None]:
-    """Give Chroma memory without a past; turn what it raises (ValueError, httpx, own) into ours."""
+def _chroma_errors(action: str) -> Iterator[None]:
+    """Turn what Chroma raises (its own errors, ValueError, httpx errors) into a PoolError."""
     try:
-        with fresh_memory():
-            yield
+        yield
     except PoolError:
         raise
     except Exception as error:

@@ -39,8 +39,9 @@ def powered_share(
     Estimate ``mean(y) + lambda (mean of all f - mean of audited f)``, lambda = cov(y, f) / var(f)
     within [0, 1]. The interval is that of Clopper and Pearson (1934) at the effective sample size
     that the estimated variance stands for (Korn and Graubard 1998), which keeps its coverage near 0
-    and 1, where a normal one does not. With few audits, or few of either outcome, it is the exact
-    interval of the audits alone.
+    and 1, where a normal one does not. The variance is at least that of one surprise among the
+    audits: sure predictions that were all right would leave no interval at all. With few audits, or
+    few of either outcome, it is the exact interval of the audits alone.
 
     Args:
         outcome: (n,) what the audit found.
@@ -70,7 +71,9 @@ def powered_share(
     tuned = min(max(tuned, 0.0), 1.0)
     estimate = float(y.mean()) + tuned * float(f.mean() - seen.mean())
     # Two degrees of freedom: for the mean and for the weight of the predictions.
-    variance = (1 - n / len(f)) * float((y - tuned * seen).var(ddof=2)) / n
+    # Where no prediction was off, the sample can not tell that none is.
+    spread_off = max(float((y - tuned * seen).var(ddof=2)), 1 / (n + 2))
+    variance = (1 - n / len(f)) * spread_off / n
     if to_come:
         variance += float(y.var(ddof=1)) / len(f)
     if not 0 < estimate < 1 or variance <= 0:

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Self
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta
@@ -118,7 +119,8 @@ def template_fields(template: str) -> set[str]:
 def render_text(template: str) -> Callable[[Mapping[str, object]], str]:
     """Compile a text template (sandboxed, strict, no escaping) and return its renderer.
 
-    The renderer takes a row's fields and returns the text without outer white space.
+    The renderer takes a row's fields and returns the text without outer white space; an empty one
+    where the row adds nothing to what stands in the template.
 
     Args:
         template: Jinja2 source, e.g. `{{ title }}: {{ body }}`.
@@ -129,9 +131,18 @@ def render_text(template: str) -> Callable[[Mapping[str, object]], str]:
     """
     _, compiled = _compile(template)
 
+    @lru_cache(maxsize=256)
+    def bare(names: tuple[str, ...]) -> str:
+        blank = dict.fromkeys(names, "")
+        try:
+            return "".join(compiled.render({WHOLE_ROW: blank, **blank}).split())
+        except Exception:  # it needs a number, say: then no row of these names is without a text
+            return ""
+
     def render(fields: Mapping[str, object]) -> str:
         try:
-            return compiled.render({WHOLE_ROW: fields, **fields}).strip()
+            text = compiled.render({WHOLE_ROW: fields, **fields}).strip()
+            return "" if "".join(text.split()) == bare(tuple(fields)) else text
         # Anything can come out of an expression on unknown data: a filter's TypeError as well.
         except Exception as error:
             raise DataError(

@@ -25,7 +25,7 @@ from ..labelled import labelled_items
 from ..proposals import order_of_proposals
 from ..roster import roster
 from ..state import Order, RunState
-from ..stop_check import check_round
+from ..stop_check import check_round, loop_rounds
 from ..value import value
 from .select import pool_view
 
@@ -42,7 +42,7 @@ def decide(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     # First: what accuracy is worth is looked up from here on.
     ordered = take(ctx, state, state["round"], FINISH, VALUE)
     hard = ENDED if FINISH in ordered else _hard_stop(ctx, state)
-    rounds = ctx.ledger.log.rounds()
+    rounds = loop_rounds(ctx)
     checked = check_round(ctx, rounds, state["streak"]) if rounds else None
     shown = _gates(ctx, state, rounds, checked) if checked else []
     stop, order = _conclude(hard, checked, shown)
@@ -146,7 +146,7 @@ def _rest_is_next(ctx: RunContext) -> bool:
     At most half of the cap is kept back: where a first vote is dear, training comes first.
     """
     left, cap = ctx.ledger.left(), ctx.ledger.caps.money
-    rounds = ctx.ledger.log.rounds()
+    rounds = loop_rounds(ctx)
     if left is None or cap is None or not rounds:
         return False
     spent = [metrics["spent"] for _, metrics, _ in rounds]

@@ -20,7 +20,7 @@ from ...agents.panel import Panel
 from ...agents.verdict import Verdict, weigh
 from ...tools.ledger import Consensus, Decision
 from ..context import RunContext
-from ..corrections import corrected_since, held_out, take_corrections
+from ..corrections import corrected_since, take_corrections
 from ..directives import FINISH, take
 from ..guarantee import (
     PROVEN,
@@ -111,15 +111,14 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
 
 
 def _unlearned(ctx: RunContext) -> bool:
-    """Whether people have corrected labels that the last training has not seen."""
+    """Whether there are labels that the last training ought to have seen."""
     trained = ctx.ledger.log.decisions("trained")
     if corrected_since(ctx, trained[-1].step if trained else 0):
         return len(training_set(ctx).ids) > 0
-    # Those of the stop set have waited for the end of the rounds.
-    held = held_out(ctx)
-    if not held:
-        return False
-    waiting = held.intersection(training_set(ctx).ids)
+    # Those of the stop set, which a sweep may have labelled, too, have waited for the end.
+    waiting = set(ctx.ids(ctx.splits.stop_set)).intersection(training_set(ctx).ids)
+    if not waiting or not trained:
+        return bool(waiting)
     return not waiting.issubset(ctx.round_fit(trained[-1].round).ids)
 
 

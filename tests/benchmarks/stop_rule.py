@@ -200,10 +200,10 @@ def audited_stop(curve: Trajectory, value: int, price: float) -> tuple[int | Non
         if audits is None and now.verdict == "propose_stop":
             before, after = history[-1 - now.window], history[-1]
             changed = np.flatnonzero(before != after)
-            at_one = now.value * (now.churn or 0.0) * now.next_share
+            share = now.value * now.next_share
             worth = worth_of_audit(
-                at_one,
-                now.money_next,
+                now.weight * share * (now.churn or 0.0),
+                now.money_next - round((1 - now.weight) * share * now.learnable),
                 now.rho,
                 len(changed),
                 round(price * LABEL),

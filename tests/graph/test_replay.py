@@ -11,6 +11,7 @@ from labelwright.graph.replay import parse_settings
 from labelwright.graph.replay_labels import AGGREGATIONS, _on_gold
 from labelwright.graph.replay_stops import parse_rule, record_of
 from labelwright.graph.session import open_run
+from labelwright.graph.stop_check import loop_rounds
 from labelwright.graph.value import value
 from labelwright.tools.errors import ConfigError
 from labelwright.tools.hindsight import checks_of
@@ -57,7 +58,7 @@ def test_a_replay_with_nothing_changed_is_the_run_again(finished, tmp_path, outc
 
 def test_a_run_goes_by_the_rule_that_replays_and_benchmarks_measure(finished):
     with open_run(finished.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
-        rounds = ctx.ledger.log.rounds()
+        rounds = loop_rounds(ctx)
         seen = record_of(ctx, rounds, value(ctx).nano)
         told = [d.evidence["check"] for d in ctx.ledger.log.decisions("stop_check")]
         measured = checks_of(

@@ -12,6 +12,7 @@ import pytest
 from doubles.scripted_models import Models, usd
 
 from labelwright.graph import resume, run, session, stop
+from labelwright.graph.labelled import training_set
 from labelwright.graph.session import open_run
 from labelwright.tools.errors import ConfigError, LockedError
 
@@ -209,6 +210,29 @@ def test_a_higher_cap_takes_a_run_up_that_a_cap_had_finished(corpus, capped, tmp
     ended = outcome(folder).decided()
     assert resume(folder).status == "finished"
     assert outcome(folder).decided() == ended
+
+
+def test_what_a_sweep_has_bought_is_learned_though_nothing_follows_it(capped, tmp_path, outcome):
+    folder = shutil.copytree(capped.folder, tmp_path / "run")
+
+    def end(event):
+        if event["event"] == "trained":
+            with outcome(folder).ledger() as ledger:
+                ledger.log.direct("finish", {})
+
+    assert resume(folder, usd=2, notify=end).summary["stop"]["reason"] == "operator"
+    with open_run(folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        held = set(ctx.ids(ctx.splits.stop_set)) & set(training_set(ctx).ids)
+        numbers = [number for number, _, _ in ctx.ledger.log.rounds()]
+        batches = [made.round for made in ctx.ledger.log.decisions("batch")]
+        checks = [made.evidence["check"] for made in ctx.ledger.log.decisions("stop_check")]
+    assert held
+    assert numbers[-1] == batches[-1] + 1
+    with open_run(folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        assert held <= set(ctx.round_fit(numbers[-1]).ids)
+    # The sweep's training, which learned from the stop set, is in no look of the stop rule.
+    assert len(numbers) == len(batches) + 2
+    assert checks[-1]["round"] == len(batches)
 
 
 def test_it_may_be_stopped_and_killed_on_the_way(capped, tmp_path, outcome, monkeypatch):

@@ -118,11 +118,34 @@ def test_buttons_say_what_they_are_called(visit, folder):
     assert directives(folder) == []
 
 
+@pytest.mark.parametrize(
+    ("status", "at_once", "with_orders"),
+    [
+        ("stopped", True, True),
+        ("failed", True, True),
+        ("started", True, True),  # and its process has gone: interrupted
+        ("finished", False, True),
+        ("waiting_for_people", False, True),
+    ],
+)
+def test_resume_is_offered_where_it_does_something(visit, folder, status, at_once, with_orders):
+    with (folder / "events.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"event": "process", "status": status, "pid": 1, "at": ""}) + "\n")
+
+    def offered():
+        return "Resume" in [button.label for button in visit().button]
+
+    assert offered() is at_once
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        ledger.log.direct("review", Review(0, "x", "ada", "no_label").payload())
+    assert offered() is with_orders
+
+
 def _with_proposals(at):
     """Unfold them, as a click would; folded, their cards are not drawn."""
     assert [box.label for box in at.expander if "for your word" in box.label]
     assert not [button for button in at.button if "run_proposal_" in str(button.key)]
-    at.session_state["run_proposals_unfolded"] = True
+    at.session_state["run_proposals_unfolded_talked"] = True
     return at.run()
 
 
@@ -151,7 +174,7 @@ def test_each_of_many_proposals_can_be_accepted_with_a_button(visit, folder):
     at = _with_proposals(at)
     accepted = []
     for page in (1, 2, 3):
-        at.session_state["run_proposals_page"] = page
+        at.session_state["run_proposals_page_talked"] = page
         at.run()
         keys = [str(button.key) for button in at.button]
         accepted.append([int(key.split("_")[3]) for key in keys if key.endswith("_yes")])
@@ -161,7 +184,7 @@ def test_each_of_many_proposals_can_be_accepted_with_a_button(visit, folder):
         at.button(key=f"run_proposal_talked_{number}_no").click().run()
         press(at, "Confirm")
     assert not at.exception
-    assert at.session_state["run_proposals_page"] == 2
+    assert at.session_state["run_proposals_page_talked"] == 2
 
 
 def test_few_proposals_need_no_pages(visit):

@@ -50,6 +50,21 @@ def test_keys_answer_skip_flag_and_take_back(waiting_run: Path, page: Page) -> N
     assert [word["verdict"] for word in said(waiting_run)][-2:] == ["undo", "flag"]
 
 
+def test_who_has_typed_a_name_answers_with_the_next_key(waiting_run: Path, page: Page) -> None:
+    lines = (waiting_run / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    questions = [json.loads(line) for line in lines]
+    visit(page, "review", waiting_run.name)
+    page.get_by_role("textbox", name="Your name").fill("Ulla")
+    page.get_by_role("textbox", name="Your name").press("Enter")
+    expect(page.get_by_text("You are Ulla.")).to_be_visible()
+    shows(page, questions[0]["text"])
+    page.wait_for_timeout(READING_MS)
+    page.keyboard.press("2")
+    shows(page, questions[1]["text"])
+    [word] = said(waiting_run)
+    assert (word["reviewer"], word["label"]) == ("Ulla", questions[0]["labels"][1])
+
+
 def test_a_key_that_is_held_down_answers_once(waiting_run: Path, page: Page) -> None:
     lines = (waiting_run / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [json.loads(line)["text"] for line in lines]

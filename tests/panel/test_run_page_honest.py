@@ -6,10 +6,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from doubles.going_run import going
 from streamlit.testing.v1 import AppTest
 
+from labelwright.app.panel import processes
+from labelwright.app.panel.run_page.page import _standing
 from labelwright.app.panel.session import reader
 from labelwright.graph import resume
 from labelwright.tools.ledger import Decision, Ledger
@@ -92,6 +95,60 @@ def test_corrections_of_a_finished_run_are_confirmed_with_what_they_changed(
     reviewed = opened(finished_run, review_script, reviewer="eve")
     assert confirmed in [one.value for one in reviewed.caption]
     assert "; estimated from the audit; 3 corrected labels count as right in it" in shown(mine)
+
+
+def test_corrections_that_wait_take_the_place_of_those_that_are_in(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Path] = []
+    monkeypatch.setattr(processes, "resume_run", calls.append)
+    yet = "The labels do not have the reviews of 2 texts yet."
+    learned = {"corrected": 2, "by": ["eve"], "by_student": True}
+    learned |= {"relabelled": 0, "accepted": 0, "set_apart": 0}
+    with Ledger(finished_run / "ledger.sqlite", create=False) as ledger:
+        ledger.log.decide(Decision(9_000, 4, "critic", "deliver", {"learned": learned}, {}))
+    before = [one.value for one in opened(finished_run, reviewer="eve").caption]
+    assert learned_words(learned, "eve") in before
+    assert yet not in before
+    items = [i for (i,) in reader(finished_run).items("SELECT id FROM items LIMIT 2")]
+    with Ledger(finished_run / "ledger.sqlite", create=False) as ledger:
+        for item in items:
+            ledger.log.direct("review", Review(0, item, "eve", "no_label").payload())
+    at = opened(finished_run, reviewer="eve")
+    captions = [one.value for one in at.caption]
+    words = "Reviews of 2 texts wait to be taken up. Nothing is bought for them."
+    assert words in captions
+    assert words in [
+        one.value for one in opened(finished_run, review_script, reviewer="eve").caption
+    ]
+    assert learned_words(learned, "eve") not in captions
+    assert yet in captions
+    assert at.button(key="run_resume").label == "Take them up now"
+    at.button(key="run_resume").click().run()
+    assert calls == [finished_run]
+    # Beside an order that may buy something it is no such button.
+    with Ledger(finished_run / "ledger.sqlite", create=False) as ledger:
+        ledger.log.direct("cap", {"usd": 50.0, "was": 10.0})
+    at = opened(finished_run, reviewer="eve")
+    assert at.button(key="run_resume").label == "Resume"
+    assert any("may buy something: Resume takes" in one.value for one in at.caption)
+    assert _standing(finished_run)[2] == 3  # what the head is drawn anew for
+
+
+def test_the_next_batch_is_not_told_from_the_first_round(
+    empty_run: Path, finished_run: Path
+) -> None:
+    check = {"check": {"money_next": 3_000_000_000}}
+    rows = reader(finished_run).rows("SELECT metrics FROM rounds WHERE round = 1")
+    metrics = {**json.loads(rows[0][0]), "spent": 3_000_000_000}
+    with Ledger(empty_run / "ledger.sqlite") as ledger:
+        ledger.log.close_round(1, metrics, np.zeros(0, np.int32))
+        ledger.log.decide(Decision(1, 1, "critic", "stop_check", {"stop": None}, check))
+    with going(empty_run):
+        told = account(opened(empty_run))
+    assert "Next batch" in told
+    assert "known after round 2" in told
+    assert "such batches" not in told
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,17 @@ def test_own_fields_of_the_input_have_columns_of_their_own_in_a_csv(tmp_path):
     assert [third[name] for name in names] == [""] * 4
 
 
+def test_names_of_own_fields_stay_apart_and_too_many_stay_together(tmp_path):
+    path = tmp_path / "labels.csv"
+    write_csv(path, iter([record(fields={"=a": 1, "'=a": 2})]))
+    (row,) = read_csv(path)
+    assert (row["'=a"], row["input.'=a"]) == ("1", "2")
+    write_csv(path, (record(n, fields={f"key {n}": n}) for n in range(600)))
+    rows = read_csv(path)
+    assert list(rows[0]) == list(COLUMNS)
+    assert json.loads(rows[7]["fields"]) == {"key 7": 7}
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(["", "=", "+", "-", "@", "\t", "\r"]), TEXT)
 def test_no_csv_cell_is_a_formula_and_every_text_can_be_read_back(tmp_path_factory, start, rest):

@@ -31,6 +31,15 @@ def test_they_cover_and_good_predictions_make_them_narrower(skill, share):
         assert np.mean(powered) < 1.03 * np.mean(plain)
 
 
+def test_predictions_that_were_never_off_are_not_taken_to_be_always_right():
+    rng = np.random.default_rng(4)
+    truth = rng.random(142) < 0.3
+    audited = rng.choice(142, 34, replace=False)
+    found = powered_share(truth[audited], audited, np.where(truth, 0.999, 0.001))
+    assert found.high - found.low > 0.06
+    assert found.low < truth.mean() < found.high
+
+
 def test_texts_to_come_are_less_certain_than_the_pool():
     rng = np.random.default_rng(3)
     truth = rng.random(400) < 0.7

@@ -47,6 +47,14 @@ def test_null_is_an_empty_text():
     assert render_text("{{ a }}{{ b }}")({"a": None, "b": 0}) == "0"
 
 
+def test_a_row_that_adds_nothing_to_the_template_has_no_text():
+    render = render_text("Subject {{ title }}: {{ body }}")
+    assert render({"id": 7, "title": "", "body": None}) == ""
+    assert render({"id": 7, "title": " \n", "body": ""}) == ""
+    assert render({"id": 7, "title": "Hello", "body": ""}) == "Subject Hello:"
+    assert render_text("{{ n + 1 }}")({"n": 1}) == "2"
+
+
 def test_nested_fields_and_names_that_are_no_identifiers():
     render = render_text("{{ meta.tags[0] }} {{ row['review text'] }}")
     assert render({"meta": {"tags": ["x"]}, "review text": "y"}) == "x y"

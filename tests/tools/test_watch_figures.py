@@ -88,7 +88,11 @@ def test_the_price_of_the_next_batch_is_the_last_checks_or_the_last_rounds(tmp_p
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         none = np.zeros(0, np.int32)
         ledger.log.close_round(1, {"spent": 400}, none)
-        assert money(reader).next_batch == 400
+        # The first audits are in the price of the first round, by whomever it is told.
+        first = {"check": {"money_next": 400}}
+        assert money(reader).next_batch is money(reader).batches_left is None
+        ledger.log.decide(Decision(3, 1, "critic", "stop_check", {}, first))
+        assert money(reader).next_batch is money(reader).batches_left is None
         ledger.log.close_round(2, {"spent": 650}, none)
         assert money(reader).next_batch == 250
         ledger.log.decide(Decision(4, 2, "critic", "stop_check", {}, {"check": {"money_next": 9}}))

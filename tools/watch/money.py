@@ -31,7 +31,8 @@ class Money:
         requests_per_minute: Likewise.
         over: Whether the run has decided that no batch comes any more.
         next_batch: Price of the next batch by the last check of the stop rule, or by the last
-            round; ``None`` before the first round, and where none comes.
+            round; ``None`` before the second round, and where none comes. The first round says
+            nothing of it: the first audits are paid for in it.
         batches_left: Such batches until the cap; ``None`` without a cap or a price.
         minutes_left: Minutes until the cap at this pace; ``None`` without a cap or a pace.
     """
@@ -214,21 +215,23 @@ def _first_settled_since(reader: RunReader, mark: str) -> int | None:
 def _next_batch(reader: RunReader) -> tuple[bool, int | None]:
     """Whether none comes any more, and else its price."""
     checked = reader.rows(
-        "SELECT decision, evidence FROM decisions WHERE kind = 'stop_check' "
+        "SELECT decision, evidence, round FROM decisions WHERE kind = 'stop_check' "
         "ORDER BY seq DESC LIMIT 1"
     )
     if checked:
-        decision, evidence = map(json.loads, checked[0])
+        decision, evidence = map(json.loads, checked[0][:2])
         if decision.get("stop"):
             # A run that is taken up again under a higher cap checks anew before it chooses.
             return True, None
-        check = evidence.get("check") or {}
-        if check.get("money_next") is not None:
-            return False, int(check["money_next"])
     spent = [
         json.loads(metrics)["spent"]
         for (metrics,) in reader.rows("SELECT metrics FROM rounds ORDER BY round DESC LIMIT 2")
     ]
-    if not spent:
+    if len(spent) < 2:
+        # The first round has the first audits in its price.
         return False, None
-    return False, int(spent[0] - (spent[1] if len(spent) > 1 else 0))
+    if checked and checked[0][2] > 1:
+        check = evidence.get("check") or {}
+        if check.get("money_next") is not None:
+            return False, int(check["money_next"])
+    return False, int(spent[0] - spent[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from ....tools.errors import LabelwrightError
@@ -15,11 +17,49 @@ from ..processes import resume_run
 from ..run_page.orders import pending_orders
 from .who import reviewer
 
+TAKE_UP = "Take them up now"
 _FREE = frozenset((REVIEW, "dismiss_proposal", "stop", "finish", "hand_in"))
 """Kinds of orders for which nothing is ever bought."""
 _SURE = "review_hand_in_sure"
 TROUBLE, WENT_ON = "review_trouble", "review_went_on"
 """Keys of the session: why the run could not go on, and that the whole page is to be drawn anew."""
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Reviews that the run has not taken up.
+
+    Attributes:
+        texts: Of how many texts, in words.
+        words: What comes of them.
+        free: Whether the run can take them up and buy nothing; `TAKE_UP` is offered then.
+    """
+
+    texts: str
+    words: str
+    free: bool
+
+
+def what_waits(at: Desk, state: str, how: str = "Resume, on the page Run.") -> Waits | None:
+    """Reviews that a run which is not going on has yet to take up; ``None`` without any.
+
+    Args:
+        at: The run, with its log fresh.
+        state: Where it stands.
+        how: How to go on where something may be bought.
+    """
+    waiting = len(at.log.pending())
+    if not waiting:
+        return None
+    texts = "1 text" if waiting == 1 else f"{number(waiting)} texts"
+    wait = f"Reviews of {texts} wait to be taken up"
+    if state != "finished":
+        # To resume it would be to go on with all of it, and to spend.
+        return Waits(texts, f"{wait}, and are when the run goes on.", False)
+    if _buys(at):
+        with_others = "They are with what else was ordered of the run, which may buy something"
+        return Waits(texts, f"{wait}. {with_others}: {how}", False)
+    return Waits(texts, f"{wait}. Nothing is bought for them.", True)
 
 
 def go_on(at: Desk, state: str, stands: Queue | None) -> None:
@@ -34,21 +74,10 @@ def go_on(at: Desk, state: str, stands: Queue | None) -> None:
         return
     if stands is not None:
         _hand_in(at, stands)
-    elif waiting := len(at.log.pending()):
-        texts = "1 text" if waiting == 1 else f"{number(waiting)} texts"
-        wait = f"Reviews of {texts} wait to be taken up"
-        if state != "finished":
-            # To resume it would be to go on with all of it, and to spend.
-            st.caption(f"{wait}, and are when the run goes on.")
-            return
-        if _buys(at):
-            st.caption(
-                f"{wait}. They are with what else was ordered of the run, which may buy something: "
-                "Resume, on the page Run."
-            )
-            return
-        st.caption(f"{wait}. Nothing is bought for them.")
-        st.button("Take them up now", key="review_resume", on_click=_resume, args=(at,))
+    elif waits := what_waits(at, state):
+        st.caption(waits.words)
+        if waits.free:
+            st.button(TAKE_UP, key="review_resume", on_click=_resume, args=(at,))
     elif state == "finished" and (learned := last_learned(at.reader)):
         st.caption(learned_words(learned, reviewer()))
 

@@ -13,10 +13,13 @@ from ..review.who import ask_name
 from .chat_actions import leave, settling, show_offers, show_proposals
 from .chat_messages import rules, show_messages
 from .chat_say import asked, last_trouble, say
+from .orders import pending_orders
 
 _EVERY_S, _ASKED_S = 4.0, 2.0
 """How often it looks for news of a run, and of a command that somebody waits for."""
 _HEIGHT = 520
+_GOES_ON: frozenset[State] = frozenset(("stopped", "interrupted", "failed"))
+"""States that a run leaves by being resumed, whatever else was ordered."""
 _SHOWN, _TYPED = "run_chat_shown", "run_chat_typed"
 
 
@@ -37,7 +40,7 @@ def _chat(reader: RunReader) -> None:
     pace = _pace(reader, state)
     # What is typed stands outside of the part that is drawn again while something goes on.
     st.fragment(_news, run_every=pace)(reader, state, pace)
-    _buttons(reader, state == "running")
+    _buttons(reader, state)
     st.chat_input(
         'Say "help", or what you want',
         key=_TYPED,
@@ -84,8 +87,12 @@ def _news(reader: RunReader, state: State, pace: float | None) -> None:
     show_proposals(reader)
 
 
-def _buttons(reader: RunReader, running: bool) -> None:
-    commands = [("Pause", "pause") if running else ("Resume", "resume")]
+def _buttons(reader: RunReader, state: State) -> None:
+    commands = []
+    if state == "running":
+        commands.append(("Pause", "pause"))
+    elif state in _GOES_ON or pending_orders(reader):
+        commands.append(("Resume", "resume"))
     commands += [("Status", "status"), ("What would $5 buy?", "what would $5 buy")]
     commands.append(("Help", "help"))
     with st.container(horizontal=True, gap="small"):

@@ -51,12 +51,13 @@ def show_proposals(reader: RunReader) -> None:
         return
     word = "proposal waits" if len(waiting) == 1 else "proposals wait"
     # Kept here: the browser forgets it with each change of the title.
-    unfolded = bool(st.session_state.get(_UNFOLDED, facts.running))
+    fold = f"{_UNFOLDED}_{reader.name}"
+    unfolded = bool(st.session_state.get(fold, facts.running))
     box = st.expander(
         f"{len(waiting)} {word} for your word",
         expanded=unfolded,
         on_change=_unfold,
-        args=(not unfolded,),
+        args=(fold, not unfolded),
     )
     if not unfolded:
         return  # its cards are drawn for those who look
@@ -65,16 +66,17 @@ def show_proposals(reader: RunReader) -> None:
         above, page = st.container(), 1
         if pages > 1:
             # There are fewer after each that is decided.
-            st.session_state[_PAGE] = min(int(st.session_state.get(_PAGE) or 1), pages)
-            page = st.pagination(pages, key=_PAGE)
+            turned = f"{_PAGE}_{reader.name}"
+            st.session_state[turned] = min(int(st.session_state.get(turned) or 1), pages)
+            page = st.pagination(pages, key=turned)
         newest_first = waiting[::-1]
         with above:
             for one in newest_first[(page - 1) * PROPOSALS : page * PROPOSALS]:
                 _card(reader, one)
 
 
-def _unfold(unfolded: bool) -> None:
-    st.session_state[_UNFOLDED] = unfolded
+def _unfold(fold: str, unfolded: bool) -> None:
+    st.session_state[fold] = unfolded
 
 
 def _offer(reader: RunReader, offer: Message) -> None:

@@ -19,9 +19,18 @@ from ..session import born, runs_root
 _FORMATS = {"csv": ("CSV", "text/csv"), "jsonl": ("JSON Lines", "application/x-ndjson")}
 
 
-def downloads(folder: Path, reader: RunReader, status: RunStatus) -> None:
-    """Offer the files of a run, under one button."""
+def downloads(folder: Path, reader: RunReader, status: RunStatus, lack: str = "") -> None:
+    """Offer the files of a run, under one button.
+
+    Args:
+        folder: The run's.
+        reader: Of the run.
+        status: Where it stands.
+        lack: Of how many texts reviews wait that the labels do not have, in words.
+    """
     with st.popover("Download"):
+        if lack and status.state != "running":
+            st.caption(f"The labels do not have the reviews of {lack} yet.")
         if status.state == "running":
             st.caption("Labels can be taken when the run is paused or finished.")
         elif status.state == "not_started":

@@ -19,6 +19,8 @@ from .. import formats, processes
 from ..formats import STATES
 from ..links import open_page
 from ..plain import escaped, show_text
+from ..review.desk import desk
+from ..review.going_on import TAKE_UP, Waits, what_waits
 from ..review.who import reviewer
 from ..words import words_button
 from . import facts
@@ -55,8 +57,9 @@ def show_head(folder: Path, live: Live, status: RunStatus) -> None:
         f'<div class="lw-head"><h1>{facts.safe(folder.name)}</h1>'
         f'<span class="lw-state {look}">{word}</span></div>'
     )
+    waits = _waits(folder, status)
     with st.container(horizontal=True, vertical_alignment="center"):
-        _buttons(folder, live, status)
+        _buttons(folder, live, status, waits)
     _started_in_vain(folder, status)
     if status.state == "failed":
         st.error("It ended with an error. When its cause is mended, Resume goes on where it was.")
@@ -64,11 +67,23 @@ def show_head(folder: Path, live: Live, status: RunStatus) -> None:
         _log(folder)
     elif note := _NOTES.get(status.state):
         st.caption(note)
+    elif status.state == "finished" and waits:
+        # What the delivery before says of corrections would be taken for a word on these.
+        st.caption(waits.words)
     elif status.state == "finished" and (learned := last_learned(live.reader)):
         st.caption(learned_words(learned, reviewer()))
 
 
-def _buttons(folder: Path, live: Live, status: RunStatus) -> None:
+def _waits(folder: Path, status: RunStatus) -> Waits | None:
+    """Reviews that the run has not taken up; a run that is going on takes them up by itself."""
+    if status.state == "running":
+        return None
+    at = desk(folder)
+    at.log.refresh()
+    return what_waits(at, status.state, "Resume takes up all of it.")
+
+
+def _buttons(folder: Path, live: Live, status: RunStatus, waits: Waits | None) -> None:
     pending = pending_orders(live.reader)
     begun = (folder / LEDGER_FILE).exists()
     if status.state == "running":
@@ -91,20 +106,26 @@ def _buttons(folder: Path, live: Live, status: RunStatus) -> None:
     if status.state != "running" and (status.resumable or pending):
         starting = (job := processes.run_job(folder)) is not None and job.state == "running"
         st.button(
-            "Start" if status.state == "not_started" else "Resume",
+            _go_on_words(status, waits),
             key="run_resume",
             type="secondary" if status.state == "waiting_for_people" else "primary",
             disabled=starting,
             on_click=_try,
             args=(processes.resume_run, folder),
-            help=_RESUME_HELP.get(status.state),
+            help=None if waits and waits.free else _RESUME_HELP.get(status.state),
         )
     if status.state != "finished" and begun:
         ordered = "finish" in pending
         if st.button("Finish\N{HORIZONTAL ELLIPSIS}", key="run_finish", disabled=ordered):
             _confirm_finish(folder, live, status.state == "running")
-    downloads(folder, live.reader, status)
+    downloads(folder, live.reader, status, waits.texts if waits else "")
     words_button()
+
+
+def _go_on_words(status: RunStatus, waits: Waits | None) -> str:
+    if waits and waits.free:
+        return TAKE_UP
+    return "Start" if status.state == "not_started" else "Resume"
 
 
 @st.dialog("Finish this run")

@@ -119,7 +119,7 @@ def _pace(money: Money, running: bool) -> tuple[str, str, str]:
 
 def _projected(money: Money, running: bool) -> tuple[str, str, str]:
     if money.next_batch is None:
-        return "Next batch", "\N{EN DASH}", "known after the first round"
+        return "Next batch", "\N{EN DASH}", "known after round 2"
     notes = []
     if money.batches_left is not None and money.next_batch:
         notes.append(f"the cap pays for {formats.number(money.batches_left)} such batches")

@@ -24,6 +24,15 @@ def order(folder: Path, kind: str, payload: Any = None) -> int:
         return ledger.log.direct(kind, payload)
 
 
+def count_pending(reader: RunReader) -> int:
+    """How many orders the run has yet to answer."""
+    rows = reader.rows(
+        "SELECT count(*) FROM directives d LEFT JOIN acknowledgements a ON a.directive = d.seq "
+        "WHERE a.directive IS NULL"
+    )
+    return int(rows[0][0]) if rows else 0
+
+
 def pending_orders(reader: RunReader) -> list[str]:
     """Kinds of the orders that the run has yet to answer, each once, in their order."""
     rows = reader.rows(

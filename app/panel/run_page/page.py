@@ -21,7 +21,7 @@ from .head import show_head
 from .learning import show_learning
 from .map import show_map
 from .now import show_money, show_stage
-from .orders import pending_orders
+from .orders import count_pending
 from .people_and_models import show_annotators
 from .watched import watched
 
@@ -66,15 +66,15 @@ def page() -> None:
         st.fragment(_figures, run_every=_FIGURES_S if running else None)(folder)
 
 
-def _look(folder: Path, shown: tuple[RunStatus, str, bool]) -> None:
+def _look(folder: Path, shown: tuple[RunStatus, str, int]) -> None:
     """Show the page anew when the run stands in another way, whoever has brought it there."""
     if _standing(folder) != shown:
         st.rerun()
 
 
-def _standing(folder: Path) -> tuple[RunStatus, str, bool]:
-    """What the head depends on: state, the panel's own process, and whether orders wait."""
-    return run_status(folder), _process(folder), bool(pending_orders(reader(folder)))
+def _standing(folder: Path) -> tuple[RunStatus, str, int]:
+    """What the head depends on: state, the panel's own process, and how many orders wait."""
+    return run_status(folder), _process(folder), count_pending(reader(folder))
 
 
 def _process(folder: Path) -> str:

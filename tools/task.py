@@ -129,7 +129,8 @@ def render_text(template: str) -> Callable[[Mapping[str, object]], str]:
         ConfigError: The template is not valid Jinja2.
         DataError: (by the renderer) a field is missing or the template fails on the row.
     """
-    _, compiled = _compile(template)
+    environment, compiled = _compile(template)
+    reads = meta.find_undeclared_variables(environment.parse(template))
 
     @lru_cache(maxsize=256)
     def bare(names: tuple[str, ...]) -> str:
@@ -142,7 +143,8 @@ def render_text(template: str) -> Callable[[Mapping[str, object]], str]:
     def render(fields: Mapping[str, object]) -> str:
         try:
             text = compiled.render({WHOLE_ROW: fields, **fields}).strip()
-            return "" if "".join(text.split()) == bare(tuple(fields)) else text
+            adds = not reads or "".join(text.split()) != bare(tuple(fields))
+            return text if adds else ""
         # Anything can come out of an expression on unknown data: a filter's TypeError as well.
         except Exception as error:
             raise DataError(

@@ -146,7 +146,7 @@ def _rest_is_next(ctx: RunContext) -> bool:
     At most half of the cap is kept back: where a first vote is dear, training comes first.
     """
     left, cap = ctx.ledger.left(), ctx.ledger.caps.money
-    rounds = loop_rounds(ctx)
+    rounds = ctx.ledger.log.rounds()
     if left is None or cap is None or not rounds:
         return False
     spent = [metrics["spent"] for _, metrics, _ in rounds]

@@ -56,7 +56,7 @@ def test_who_has_typed_a_name_answers_with_the_next_key(waiting_run: Path, page:
     visit(page, "review", waiting_run.name)
     page.get_by_role("textbox", name="Your name").fill("Ulla")
     page.get_by_role("textbox", name="Your name").press("Enter")
-    expect(page.get_by_text("You are Ulla.")).to_be_visible()
+    expect(page.get_by_text("Your name: Ulla")).to_be_visible()
     shows(page, questions[0]["text"])
     page.wait_for_timeout(READING_MS)
     page.keyboard.press("2")

@@ -277,14 +277,14 @@ def test_a_name_that_is_known_is_text_until_it_is_to_be_changed(waiting_run):
     at = opened("waiting", reviewer=None)
     at.text_input[0].set_value("Ulla").run()
     assert not at.text_input
-    assert "You are Ulla." in [one.value for one in at.markdown]
+    assert "Your name: Ulla" in [one.value for one in at.markdown]
     at = press(press(at, "Change"), "Keep it")
     assert not at.text_input
     at = press(at, "Change")
     assert at.text_input[0].value == "Ulla"
     at.text_input[0].set_value("Ola *b*").run()
     assert not at.text_input
-    assert "You are Ola \\*b\\*." in [one.value for one in at.markdown]
+    assert "Your name: Ola \\*b\\*" in [one.value for one in at.markdown]
     labels(at)[0].click().run()
     assert said(waiting_run)[0]["reviewer"] == "Ola *b*"
     press(at, "Change").text_input[0].set_value("").run()

@@ -53,6 +53,7 @@ def test_a_row_that_adds_nothing_to_the_template_has_no_text():
     assert render({"id": 7, "title": " \n", "body": ""}) == ""
     assert render({"id": 7, "title": "Hello", "body": ""}) == "Subject Hello:"
     assert render_text("{{ n + 1 }}")({"n": 1}) == "2"
+    assert render_text("the same for all")({"n": 1}) == "the same for all"
 
 
 def test_nested_fields_and_names_that_are_no_identifiers():

@@ -223,15 +223,14 @@ def _next_batch(reader: RunReader) -> tuple[bool, int | None]:
         if decision.get("stop"):
             # A run that is taken up again under a higher cap checks anew before it chooses.
             return True, None
+        check = evidence.get("check") or {}
+        # The first round has the first audits in its price.
+        if checked[0][2] > 1 and check.get("money_next") is not None:
+            return False, int(check["money_next"])
     spent = [
-        json.loads(metrics)["spent"]
+        json.loads(metrics).get("spent", 0)
         for (metrics,) in reader.rows("SELECT metrics FROM rounds ORDER BY round DESC LIMIT 2")
     ]
     if len(spent) < 2:
-        # The first round has the first audits in its price.
         return False, None
-    if checked and checked[0][2] > 1:
-        check = evidence.get("check") or {}
-        if check.get("money_next") is not None:
-            return False, int(check["money_next"])
     return False, int(spent[0] - spent[1])

@@ -33,7 +33,7 @@ def ask_name() -> str:
         with st.container(
             horizontal=True, vertical_alignment="center", gap="small", width="content"
         ):
-            st.markdown(f"You are {escaped(name, LONGEST_NAME)}.", width="content")
+            st.markdown(f"Your name: {escaped(name, LONGEST_NAME)}", width="content")
             st.button(
                 "Change",
                 key="review_name_change",

@@ -61,6 +61,7 @@ class Lessons:
     Attributes:
         items: Place of each audited item.
         votes: Shape (a, m).
+        answered: Who has answered, with a valid vote or not, shape (a, m).
         truth: Class numbers, shape (a,).
         student: Out-of-sample probabilities, shape (a, K).
         confidence: As stated with each vote, NaN where it was not, shape (a, m).
@@ -71,6 +72,7 @@ class Lessons:
 
     items: Mapping[str, int]
     votes: NDArray[np.int64]
+    answered: NDArray[np.bool_]
     truth: NDArray[np.int64]
     student: NDArray[np.float64] | None
     confidence: NDArray[np.float64] | None
@@ -146,10 +148,13 @@ class Lessons:
         student: bool,
         judge: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]],
     ) -> Calibration | None:
-        """From these voters' posterior to the probability of agreeing with the truth.
+        """From the posterior after these answers to the probability of agreeing with the truth.
+
+        By who has answered, not by who has voted: an item on which some gave no valid vote is no
+        item that they were not asked about, but usually one of the hard ones.
 
         Args:
-            pattern: Who has voted.
+            pattern: Who has answered.
             student: Whether there is a student.
             judge: Posterior by votes of audited items and their places, from weights that have not
                 seen their labels.
@@ -167,13 +172,12 @@ class Lessons:
     ) -> Calibration | None:
         if not self.covers(pattern, student):
             return None
-        shown, rows = self.hidden(pattern)
+        answered = self.answered & pattern
         # One who has not answered on the audit sample can not be calibrated with the others.
-        cast = (shown != NO_VOTE).sum(axis=1)
-        whole = cast > min(APART, int(pattern.sum()) - 1)
-        votes, rows = shown[whole], rows[whole]
+        rows = np.flatnonzero(answered.sum(axis=1) > min(APART, int(pattern.sum()) - 1))
         if len(rows) < MIN_POINTS:
             return None
+        votes = np.where(pattern, self.votes[rows], NO_VOTE)
         posterior = judge(votes, rows)
         label = posterior.argmax(axis=1)
         view = self.student[rows] if student and self.student is not None else None
@@ -184,7 +188,14 @@ class Lessons:
             features_of(votes, label, view, stated),
             label,
             self.classes,
+            blank=blanks_of(votes, answered[rows]),
         )
+
+
+def blanks_of(votes: NDArray[np.int64], answered: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of those who answered that gave no valid vote, 0 where nobody answered, shape (n,)."""
+    cast, gave = (votes != NO_VOTE).sum(axis=1), answered.sum(axis=1)
+    return np.asarray(1 - np.divide(cast, gave, out=np.ones(len(votes)), where=gave > 0))
 
 
 def features_of(

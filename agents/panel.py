@@ -30,7 +30,7 @@ from ..tools.aggregation import (
 )
 from ..tools.calibration import Calibration
 from .aggregators import Aggregation, Aggregator, build_aggregator
-from .ballot import Ballot
+from .ballot import Ballot, by_pattern
 from .contest import FEWEST_TO_SWITCH, Choice, Method, compare
 from .lessons import FOLDS, Lessons
 
@@ -170,6 +170,7 @@ def learn_panel(
         lessons=Lessons(
             items={item: place for place, item in enumerate(ballot.item_ids)},
             votes=votes,
+            answered=(votes != NO_VOTE) | (ballot.answers > 0),
             truth=truth,
             student=seen_by_student,
             confidence=ballot.confidence,
@@ -287,33 +288,27 @@ def posterior_of(
     posterior = np.empty((len(votes), classes))
     lessons = panel.lessons
     places = np.full(len(votes), -1) if lessons is None or not items else lessons.places(items)
-    for pattern, rows in by_voters(votes):
+    for pattern, rows in by_pattern(votes != NO_VOTE):
         view = None if student is None else student[rows]
         posterior[rows] = _posterior(votes[rows], panel, classes, view, pattern, places[rows])
     return posterior
 
 
-def by_voters(votes: NDArray[np.int64]) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
-    """Who has voted (m,), and the rows on which exactly they have."""
-    if not len(votes):
-        return []
-    patterns, members = np.unique(votes != NO_VOTE, axis=0, return_inverse=True)
-    order = np.argsort(members.reshape(-1), kind="stable")
-    ends = np.cumsum(np.bincount(members.reshape(-1), minlength=len(patterns)))[:-1]
-    return list(zip(patterns, np.split(order, ends), strict=True))
-
-
 def calibration_of(
     panel: Panel, classes: int, pattern: NDArray[np.bool_], student: bool
 ) -> Calibration | None:
-    """The calibration for items on which exactly these have voted, if the audits allow one."""
+    """The calibration for items on which exactly these have answered, if the audits allow one."""
     lessons = panel.lessons
     if lessons is None:
         return None
 
     def judge(votes: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
-        view = lessons.student[places] if student and lessons.student is not None else None
-        return _posterior(votes, panel, classes, view, pattern, places)
+        posterior = np.empty((len(votes), classes))
+        for voters, rows in by_pattern(votes != NO_VOTE):
+            at = places[rows]
+            view = lessons.student[at] if student and lessons.student is not None else None
+            posterior[rows] = _posterior(votes[rows], panel, classes, view, voters, at)
+        return posterior
 
     return lessons.calibration(lessons.taken_as(pattern), student, judge)
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..tools.aggregation import NO_VOTE
 from ..tools.calibration import apply_calibration
-from .ballot import Ballot
-from .lessons import features_of
-from .panel import Panel, by_voters, calibration_of, posterior_of
+from .ballot import Ballot, by_pattern
+from .lessons import blanks_of, features_of
+from .panel import Panel, calibration_of, posterior_of
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,43 @@ def weigh(
     label = posterior.argmax(axis=1)
     p_correct = posterior.max(axis=1)
     calibrated = np.zeros(len(votes), bool)
-    for pattern, rows in by_voters(votes):
+    answered = _answered(ballot, panel, student is not None)
+    for pattern, rows in by_pattern(answered):
         calibration = calibration_of(panel, classes, pattern, student is not None)
         if calibration is not None:
             view = None if student is None else student[rows]
             stated = None if ballot.confidence is None else ballot.confidence[rows]
             features = features_of(votes[rows], label[rows], view, stated)
-            p_correct[rows] = apply_calibration(calibration, p_correct[rows], features, label[rows])
+            p_correct[rows] = apply_calibration(
+                calibration,
+                p_correct[rows],
+                features,
+                label[rows],
+                blank=blanks_of(votes[rows], answered[rows]),
+            )
             calibrated[rows] = bool(panel.gold)
     p_correct = np.minimum(p_correct, panel.ceiling)
     gold = gold_labels(ballot, panel)
     known = gold != NO_VOTE
     label[known], p_correct[known], calibrated[known] = gold[known], 1.0, True
     return Verdict(label, p_correct, calibrated, posterior)
+
+
+def _answered(ballot: Ballot, panel: Panel, student: bool) -> NDArray[np.bool_]:
+    """Who has answered, with a vote or without, as far as the audits can judge it, shape (n, m).
+
+    Where they can not, because an annotator is trusted or has not been audited, its answers without
+    a vote are no evidence, and the votes are judged as if it had not been asked.
+    """
+    voted: NDArray[np.bool_] = ballot.votes != NO_VOTE
+    if panel.lessons is None:
+        return voted
+    answered: NDArray[np.bool_] = voted | ((ballot.answers > 0) & panel.lessons.judged)
+    for pattern, rows in by_pattern(answered):
+        classes = panel.lessons.classes
+        if calibration_of(panel, classes, pattern, student) is None:
+            answered[rows] = voted[rows]
+    return answered
 
 
 def gold_labels(ballot: Ballot, panel: Panel) -> NDArray[np.int64]:

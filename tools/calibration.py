@@ -18,12 +18,16 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 
 MIN_POINTS = 50
 MIN_ISOTONIC = 500
-OF_LOGIT = 0.35
-"""Standard deviation of the shift and of the slope around those of the identity."""
-OF_GROUP = 0.25
+OF_LOGIT = 0.25
+"""Standard deviation of the shift around none."""
+OF_SLOPE = 0.15
+"""Of the slope around 1."""
+OF_GROUP = 0.35
 """Of a group's own shift."""
 OF_FEATURE = 0.1
 """Of the weight of a standardised feature around none."""
+OF_BLANK = (-1.0, 1.0)
+"""Mean and standard deviation of what is added where nobody who answered gave a valid vote."""
 _EDGE = 1e-6
 
 
@@ -38,6 +42,7 @@ class Calibration:
         slope: Of the logit around ``centre``; 1 is the identity.
         features: (mean, standard deviation, weight) of each feature.
         groups: Added to the logit of each group.
+        blank: Added for the share of answers that were no valid vote.
         knots: Isotonic step after that, ascending; empty with fewer than `MIN_ISOTONIC` items.
         values: Probability at each knot.
     """
@@ -48,6 +53,7 @@ class Calibration:
     slope: float
     features: tuple[tuple[float, float, float], ...] = ()
     groups: tuple[float, ...] = ()
+    blank: float = 0.0
     knots: tuple[float, ...] = ()
     values: tuple[float, ...] = ()
 
@@ -58,6 +64,7 @@ def fit_calibration(
     features: Floats | None = None,
     groups: NDArray[np.int64] | None = None,
     n_groups: int = 0,
+    blank: Floats | None = None,
 ) -> Calibration | None:
     """Fit a calibration on audited items that the score has not seen.
 
@@ -72,6 +79,7 @@ def fit_calibration(
         features: (n, F) whatever else may tell right from wrong; NaN where it is unknown.
         groups: (n,) group of each item, such as its label.
         n_groups: how many groups there are.
+        blank: (n,) share of the answers that were no valid vote, in [0, 1].
 
     Returns:
         The calibration, or None with fewer than 50 items.
@@ -91,9 +99,10 @@ def fit_calibration(
     described = np.empty((n, 0)) if features is None else np.asarray(features, np.float64)
     standard = tuple(_moments(column) for column in described.T)
     member = np.zeros(n, np.int64) if groups is None else groups
-    columns = np.column_stack([np.ones(n), x - centre, _standardised(described, standard)])
-    scale = np.r_[OF_LOGIT, OF_LOGIT, np.full(len(standard), OF_FEATURE)]
-    found = _fit(x, columns, scale, member, n_groups, right)
+    none = np.zeros(n) if blank is None else np.asarray(blank, np.float64)
+    columns = np.column_stack([np.ones(n), x - centre, none, _standardised(described, standard)])
+    scale = np.r_[OF_LOGIT, OF_SLOPE, OF_BLANK[1], np.full(len(standard), OF_FEATURE)]
+    found = _fit(x + OF_BLANK[0] * none, columns, scale, member, n_groups, right)
     weights, own = found[: scale.size], found[scale.size :]
     calibration = Calibration(
         n=n,
@@ -103,13 +112,14 @@ def fit_calibration(
         slope=max(0.0, 1 + float(weights[1])),
         features=tuple(
             (mean, deviation, float(weight))
-            for (mean, deviation), weight in zip(standard, weights[2:], strict=True)
+            for (mean, deviation), weight in zip(standard, weights[3:], strict=True)
         ),
         groups=tuple(own.tolist()),
+        blank=OF_BLANK[0] + float(weights[2]),
     )
     if n < MIN_ISOTONIC or right.all() or not right.any():
         return calibration
-    knots, values = _isotonic(apply_calibration(calibration, p, features, groups), right)
+    knots, values = _isotonic(apply_calibration(calibration, p, features, groups, blank), right)
     return replace(calibration, knots=knots, values=values)
 
 
@@ -118,6 +128,7 @@ def apply_calibration(
     p: Floats,
     features: Floats | None = None,
     groups: NDArray[np.int64] | None = None,
+    blank: Floats | None = None,
 ) -> NDArray[np.float64]:
     """Calibrated probabilities of being right.
 
@@ -126,6 +137,7 @@ def apply_calibration(
         p: (n,) scores in [0, 1].
         features: as it was fitted, or None where none is known.
         groups: as it was fitted.
+        blank: as it was fitted; ``None`` is none.
 
     Returns:
         (n,) probabilities strictly between 0 and 1, non-decreasing in the score.
@@ -139,6 +151,8 @@ def apply_calibration(
         standard = tuple((mean, deviation) for mean, deviation, _ in calibration.features)
         weights = np.asarray([weight for _, _, weight in calibration.features])
         z = z + _standardised(np.asarray(features, np.float64), standard) @ weights
+    if blank is not None:
+        z = z + calibration.blank * np.asarray(blank, np.float64)
     if groups is not None and calibration.groups:
         z = z + np.asarray(calibration.groups)[groups]
     found = _sigmoid(z)

@@ -1,6 +1,9 @@
 """Votes as a matrix."""
 
-from labelwright.agents.ballot import count_votes
+import numpy as np
+import pytest
+
+from labelwright.agents.ballot import by_pattern, count_votes
 from labelwright.tools.ledger import Vote
 
 LABELS = ("a", "b", "c")
@@ -41,3 +44,21 @@ def test_a_label_that_left_the_label_set_is_no_vote():
     counted = count_votes({"x": [vote("cheap", "gone")]}, ["cheap"], LABELS)
     assert counted.votes.tolist() == [[-1]]
     assert counted.answers.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("annotators", [1, 6, 40, 90])
+def test_patterns_are_the_distinct_rows_of_any_number_of_annotators(annotators):
+    rng = np.random.default_rng(annotators)
+    few = rng.random((7, annotators)) < 0.5
+    # Twins that differ in the first and the last column alone: none may be taken for another.
+    few = np.concatenate([few, few ^ (np.arange(annotators) == 0), few[:, ::-1]])
+    who = few[rng.integers(len(few), size=300)]
+    patterns, members = np.unique(who, axis=0, return_inverse=True)
+    found = by_pattern(who)
+    assert [pattern.tolist() for pattern, _ in found] == patterns.tolist()
+    for number, (_, rows) in enumerate(found):
+        assert rows.tolist() == np.flatnonzero(members.reshape(-1) == number).tolist()
+
+
+def test_no_rows_have_no_pattern():
+    assert by_pattern(np.empty((0, 3), bool)) == []

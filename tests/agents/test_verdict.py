@@ -187,7 +187,8 @@ def test_stated_confidence_counts_as_far_as_the_audit_shows():
         asked = np.asarray([[-1, 1, -1, -1]] * 2)
         claims = np.full((2, 4), np.nan)
         claims[:, 1] = [0.75, 0.95]
-        pair = Ballot(("a", "b"), NAMES, asked, np.ones((2, 4), np.int64), None, claims)
+        answers = (asked != NO_VOTE).astype(np.int64)
+        pair = Ballot(("a", "b"), NAMES, asked, answers, None, claims)
         low, high = weigh(pair, learned, None, classes=3).p_correct
         found[name] = high - low
     assert found["telling"] > 0.2
@@ -239,3 +240,36 @@ def test_an_audit_teaches_probabilities_that_hold_on_other_items():
 def test_no_items_have_no_verdict():
     verdict = weigh(ballot([]), panel(gold=["judge"]), None, classes=3)
     assert verdict.label.shape == verdict.p_correct.shape == verdict.calibrated.shape == (0,)
+
+
+def test_an_answer_without_a_valid_vote_is_not_taken_for_a_question_never_asked():
+    """Items on which one found no label are judged as such items were on the audit sample."""
+    rng = np.random.default_rng(5)
+    n = 300
+    truth = rng.integers(0, 3, n)
+    hard = np.arange(n) % 5 == 0
+    votes = np.stack([np.where(hard, (truth + 1) % 3, truth)] * 2 + [np.full(n, NO_VOTE), truth], 1)
+    votes[rng.random(n) < 0.1, 0] = 0
+    votes[hard, 1] = NO_VOTE
+    answers = (votes != NO_VOTE).astype(np.int64)
+    answers[:, 1] = 1
+    seen = Ballot(tuple(f"i{k}" for k in range(n)), NAMES, votes, answers)
+    learned = learned_from(seen)
+    pair = np.asarray([[1, NO_VOTE, NO_VOTE, NO_VOTE]] * 2)
+    asked = Ballot(("a", "b"), NAMES, pair, np.asarray([[1, 0, 0, 0], [1, 1, 0, 0]]))
+    alone, unanswered = weigh(asked, learned, None, classes=3).p_correct
+    assert alone > 0.65
+    assert unanswered < 0.4
+
+
+def test_an_answer_that_the_audit_can_not_judge_leaves_the_votes_calibrated():
+    """The trusted one found no label, or one that no audit has seen did."""
+    votes = audit(200)
+    votes.votes[:, 2] = NO_VOTE
+    answers = (votes.votes != NO_VOTE).astype(np.int64)
+    learned = learned_from(Ballot(votes.item_ids, NAMES, votes.votes, answers))
+    three = np.asarray([[1, NO_VOTE, NO_VOTE, NO_VOTE]] * 3)
+    asked = np.asarray([[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 1, 0]])
+    verdict = weigh(Ballot(("a", "b", "c"), NAMES, three, asked), learned, None, classes=3)
+    assert verdict.calibrated.all()
+    assert verdict.p_correct.tolist() == [verdict.p_correct[0]] * 3

@@ -14,8 +14,10 @@ of each size only (their number is shown), MACE with one restart instead of ten.
 ours less theirs on the same draws.
 
 `floor` is the calibration error that a perfect forecaster would show on as few items; `level` the
-mean error that an audit of this size leaves in the mean accuracy alone. The last line is one JSON
-object.
+mean error that an audit of this size leaves in the mean accuracy alone; `hindsight` the calibration
+error after Platt scaling fitted to the very items on which it is measured. `together` is that of
+the items of all draws as one: whether what is said with probability p is right in p of the cases,
+over audits of which some flatter and some do not. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from recorded_sets import RecordedSet, load_set, recorded_sets
+from scipy.optimize import minimize
 
 from labelwright.agents.ballot import Ballot
 from labelwright.agents.critic import CriticConfig
@@ -44,11 +47,16 @@ from labelwright.tools.calibration import calibration_error
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
-Figures: TypeAlias = dict[tuple[int, int, str, str], list[tuple[int, float]]]
+Value: TypeAlias = float | Floats
+Figures: TypeAlias = dict[tuple[int, int, str, str], list[tuple[int, Value]]]
 
 SIZES, AUDITS = (3, 5, 9), (0, 50, 100, 200)
 OURS, GOLD = "labelwright", "gold"
+OUTSIDE = -2
+"""An answer that was no label of the set; `NO_VOTE` is no answer."""
 RIDGE = 1.0
+TOGETHER = "together"
+BINS = 20
 TEMPERATURES = (0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5)
 
 
@@ -86,17 +94,19 @@ class TextSignal:
 
 
 def ballot(rows: Ints, votes: Ints, gold: Ints | None) -> Ballot:
-    """Votes on rows, with those of a trusted annotator."""
+    """Votes on rows, `OUTSIDE` ones no valid answers, with those of a trusted annotator."""
     last = np.full(len(rows), NO_VOTE) if gold is None else gold[rows]
-    matrix = np.column_stack([votes[rows], last]).astype(np.int64)
+    said = np.column_stack([votes[rows], last]).astype(np.int64)
     names = (*(f"llm{j}" for j in range(votes.shape[1])), GOLD)
-    return Ballot(tuple(map(str, rows)), names, matrix, (matrix >= 0).astype(np.int64))
+    answers = (said != NO_VOTE).astype(np.int64)
+    return Ballot(tuple(map(str, rows)), names, np.maximum(said, NO_VOTE), answers)
 
 
 def learn(votes: Ints, gold: Ints, audit: Ints, student: Floats | None, classes: int) -> Panel:
     """As a run does with its default settings; the labels so far are the majority's."""
     critic = CriticConfig()
-    counts = tally(votes, classes, None) + (0 if student is None else 0.5 * student)
+    counts = tally(np.maximum(votes, NO_VOTE), classes, None)
+    counts += 0 if student is None else 0.5 * student
     return learn_panel(
         ballot(audit, votes, gold),
         None if student is None else student[audit],
@@ -175,12 +185,13 @@ def best_on_audit(votes: Ints, gold: Ints, audit: Ints, rng: np.random.Generator
 
 def one_draw(
     data: RecordedSet, text: TextSignal, size: int, draw: int, slow: tuple[int, int]
-) -> Iterator[tuple[int, str, str, float]]:
+) -> Iterator[tuple[int, str, str, Value]]:
     """Audit, method, figure and value of everything that is measured on one random ensemble."""
     rng = np.random.default_rng([size, draw])
     classes, gold = data.classes, data.gold
     columns = rng.choice(len(data.annotators), size, replace=False)
     votes = data.votes[:, columns]
+    said = np.where(data.outside[:, columns], OUTSIDE, votes)
     order = rng.permutation(len(gold))
     student = text.proba(votes, classes)
     fixed: dict[str, Ints] = {
@@ -202,8 +213,8 @@ def one_draw(
             anchors = np.full(len(gold), NO_VOTE)
             anchors[audit] = gold[audit]
             labels["Dawid-Skene + gold"] = dawid_skene(votes, classes, anchors)
-        panel = learn(votes, gold, audit, student, classes)
-        verdict = judge(panel, votes, rest, student, classes)
+        panel = learn(said, gold, audit, student, classes)
+        verdict = judge(panel, said, rest, student, classes)
         yield from calibration(audits, OURS, verdict, gold[rest], rng)
         labels[OURS] = np.full(len(gold), NO_VOTE)
         labels[OURS][rest] = verdict.label
@@ -211,7 +222,7 @@ def one_draw(
             yield audits, name, "accuracy", float((found[rest] == gold[rest]).mean())
             yield audits, name, "macro F1", macro_f1(gold[rest], found[rest], classes)
         if audits and draw < slow[0]:
-            yield from _ablations(votes, gold, audit, rest, student, classes, panel, rng)
+            yield from _ablations(said, gold, audit, rest, student, classes, panel, rng)
 
 
 def _ablations(
@@ -223,28 +234,28 @@ def _ablations(
     classes: int,
     panel: Panel,
     rng: np.random.Generator,
-) -> Iterator[tuple[int, str, str, float]]:
+) -> Iterator[tuple[int, str, str, Value]]:
     """Ours without the text, and on items on which one annotator has voted, as in a cascade."""
     plain = judge(learn(votes, gold, audit, None, classes), votes, rest, None, classes)
-    name = f"{OURS}, no text"
-    yield len(audit), name, "accuracy", float((plain.label == gold[rest]).mean())
-    yield from calibration(len(audit), name, plain, gold[rest], rng)
     shown = rng.integers(votes.shape[1], size=len(votes))[:, None] == np.arange(votes.shape[1])
     single = judge(panel, np.where(shown, votes, NO_VOTE), rest, student, classes)
-    name = f"{OURS}, one vote each"
-    yield len(audit), name, "accuracy", float((single.label == gold[rest]).mean())
-    yield from calibration(len(audit), name, single, gold[rest], rng)
+    for name, verdict in ((f"{OURS}, no text", plain), (f"{OURS}, one vote each", single)):
+        yield len(audit), name, "accuracy", float((verdict.label == gold[rest]).mean())
+        yield from calibration(len(audit), name, verdict, gold[rest], rng)
 
 
 def calibration(
     audits: int, name: str, verdict: Verdict, gold: Ints, rng: np.random.Generator
-) -> Iterator[tuple[int, str, str, float]]:
+) -> Iterator[tuple[int, str, str, Value]]:
     """Calibration errors, where the product calls its probabilities calibrated."""
+    p, right = verdict.p_correct, verdict.label == gold
     if not verdict.calibrated.any():
         return
-    p, right = verdict.p_correct, verdict.label == gold
     yield audits, name, "ECE", calibration_error(p, right)
-    yield audits, name, "ECE, equal width", _equal_width(p, right)
+    yield audits, name, "hindsight", calibration_error(_hindsight(p, right), right)
+    gaps = _gaps(p, right, 10)
+    yield audits, name, "ECE, equal width", float(np.abs(gaps).sum() / len(p))
+    yield audits, name, TOGETHER, np.append(_gaps(p, right, BINS), len(p))
     floors = [calibration_error(p, rng.random(len(p)) < p) for _ in range(10)]
     yield audits, name, "floor", float(np.mean(floors))
     accuracy = right.mean()
@@ -252,10 +263,21 @@ def calibration(
     yield audits, name, "level", float(np.abs(drawn - accuracy).mean())
 
 
-def _equal_width(p: Floats, right: NDArray[np.bool_], bins: int = 10) -> float:
-    place = np.minimum((p * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(place, weights=p - right, minlength=bins)
-    return float(np.abs(gaps).sum() / len(p))
+def _gaps(p: Floats, right: NDArray[np.bool_], bins: int) -> Floats:
+    """Expected less seen right labels in bins of equal width."""
+    return np.bincount(np.minimum((p * bins).astype(int), bins - 1), p - right, bins)
+
+
+def _hindsight(p: Floats, right: NDArray[np.bool_]) -> Floats:
+    """Probabilities by the slope and the shift that fit these outcomes best."""
+    x = np.log(p / (1 - p))
+
+    def loss(fit: Floats) -> float:
+        logit = fit[0] + fit[1] * x
+        return float((np.logaddexp(0, logit) - right * logit).sum())
+
+    shift, slope = minimize(loss, np.asarray([0.0, 1.0])).x
+    return 1 / (1 + np.exp(-shift - slope * x))
 
 
 # -- all of them --
@@ -300,7 +322,7 @@ def seconds(n: int = 100_000, m: int = 5, classes: int = 5) -> dict[str, float]:
 
 def summarise(figures: Figures, audits: int, size: int | None = None) -> dict[str, dict[str, Any]]:
     """Mean and sd of every figure by method, and ours less theirs on the same draws."""
-    cells: dict[str, dict[str, dict[tuple[int, int], float]]] = defaultdict(dict)
+    cells: dict[str, dict[str, dict[tuple[int, int], Value]]] = defaultdict(dict)
     for (of, audited, method, figure), values in figures.items():
         if audited == audits and size in {None, of}:
             kept = cells[method].setdefault(figure, {})
@@ -308,6 +330,9 @@ def summarise(figures: Figures, audits: int, size: int | None = None) -> dict[st
     table: dict[str, dict[str, Any]] = {}
     for method, by_figure in cells.items():
         row: dict[str, Any] = {"draws": len(by_figure["accuracy"])}
+        if TOGETHER in by_figure:
+            *gaps, texts = np.sum(list(by_figure.pop(TOGETHER).values()), axis=0)
+            row[TOGETHER] = {"mean": round(float(np.abs(gaps).sum() / texts), 5), "sd": 0.0}
         for figure, found in by_figure.items():
             values = np.fromiter(found.values(), float)
             row[figure] = {"mean": round(values.mean(), 5), "sd": round(values.std(), 5)}
@@ -322,12 +347,13 @@ def show(name: str, audits: int, table: dict[str, dict[str, Any]]) -> None:
     """One set and audit, the most accurate first."""
     print(f"\n{name}, audit of {audits}")
     columns = ("accuracy", "macro F1", "ECE", "ECE, equal width", "floor", "level")
-    print(f"  {'':24}{'draws':>6}{'difference':>12}" + "".join(f"{c:>18}" for c in columns))
+    columns += ("hindsight", TOGETHER)
+    print(f"  {'':24}{'draws':>6}{'difference':>12}" + "".join(f"{c:>17}" for c in columns))
     for method, row in sorted(table.items(), key=lambda item: -item[1]["accuracy"]["mean"]):
         cells = [f"{row[c]['mean']:.4f} ± {row[c]['sd']:.4f}" if c in row else "" for c in columns]
         print(
             f"  {method:24}{row['draws']:>6}{row['difference']:>+12.4f}"
-            + "".join(f"{cell:>18}" for cell in cells)
+            + "".join(f"{cell:>17}" for cell in cells)
         )
 
 

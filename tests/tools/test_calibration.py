@@ -96,6 +96,22 @@ def test_a_group_that_is_worse_is_believed_less():
     assert worse < unseen < better
 
 
+def test_answers_without_a_valid_vote_count_against_a_label_as_far_as_audits_show():
+    scores, blank = np.full(400, 0.8), (np.arange(400) % 4 == 0).astype(float)
+    alike = np.arange(400) % 5 != 0
+    worse = np.where(blank > 0, np.arange(400) % 8 == 0, alike)
+
+    def cost(right):
+        calibration = fit_calibration(scores, right, blank=blank)
+        assert calibration is not None
+        whole, none = apply_calibration(calibration, np.full(2, 0.8), blank=np.asarray([0, 1]))
+        assert apply_calibration(calibration, np.full(1, 0.8))[0] == whole
+        return whole - none
+
+    assert cost(worse) > 0.2
+    assert abs(cost(alike)) < 0.05
+
+
 @pytest.mark.parametrize("n", [400, 4000])
 def test_calibration_removes_most_of_the_overconfidence(n):
     calibration = fit_calibration(*overconfident(1, n))
@@ -104,7 +120,8 @@ def test_calibration_removes_most_of_the_overconfidence(n):
     before = calibration_error(scores, right)
     after = calibration_error(apply_calibration(calibration, scores), right)
     assert before > 0.12
-    assert after < before / 3
+    # Of few audits a slope that far from the usual one is believed in part.
+    assert after < before * (0.4 if n < 500 else 0.2)
 
 
 @settings(deadline=None, max_examples=50)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from ..threads import one_thread
 from .votes import Ints, tally
 
 OF_ANNOTATOR = 0.4
@@ -83,6 +84,7 @@ def weighted_posterior(seen: Evidence, weights: Weights) -> NDArray[np.float64]:
     return _softmax(_score(seen, weights))
 
 
+@one_thread()
 def fit_weights(
     seen: Evidence,
     truth: Ints,

@@ -55,8 +55,7 @@ OURS, GOLD = "labelwright", "gold"
 OUTSIDE = -2
 """An answer that was no label of the set; `NO_VOTE` is no answer."""
 RIDGE = 1.0
-TOGETHER = "together"
-BINS = 20
+TOGETHER, BINS = "together", 20
 TEMPERATURES = (0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5)
 
 

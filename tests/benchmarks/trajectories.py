@@ -31,7 +31,7 @@ MANY = 20
 """Classes from which a batch has 100 items instead of 50."""
 CAP = {False: 2500, True: 3500}
 """Labels at the end of a trajectory, for few and for many classes."""
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,25 @@ class Trajectory:
         predictions: (r, s) labels of the stop set.
         proba: (r, s, K) probabilities of the stop set, half precision.
         labels: (r,) labels bought so far.
-        accuracy: (r,) on held-out items.
+        right: (r, h) whether the label of each held-out item was right.
         gold: (s,) of the stop set; for rules that pay for it.
         batch_agreement: (r,) share of the round's new labels that the student before it predicted.
         strategies: (r,) main query strategy of each round.
-        tested: number of held-out items.
     """
 
     setting: Setting
     predictions: NDArray[np.int64]
     proba: NDArray[np.float16]
     labels: NDArray[np.int64]
-    accuracy: NDArray[np.float64]
+    right: NDArray[np.bool_]
     gold: NDArray[np.int64]
     batch_agreement: NDArray[np.float64]
     strategies: tuple[str, ...]
-    tested: int
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """(r,) on the held-out items."""
+        return np.asarray(self.right.mean(axis=1), np.float64)
 
 
 def trajectory(found: RecordedSet, setting: Setting, cap: int | None = None) -> Trajectory:
@@ -87,7 +90,7 @@ def trajectory(found: RecordedSet, setting: Setting, cap: int | None = None) -> 
             predictions=made.predictions.astype(np.int16),
             proba=made.proba,
             labels=made.labels,
-            accuracy=made.accuracy,
+            right=made.right,
             gold=made.gold,
             batch_agreement=made.batch_agreement,
             strategies=np.asarray(made.strategies),
@@ -99,17 +102,11 @@ def trajectory(found: RecordedSet, setting: Setting, cap: int | None = None) -> 
             read["predictions"].astype(np.int64),
             read["proba"],
             read["labels"],
-            read["accuracy"],
+            read["right"],
             read["gold"],
             read["batch_agreement"],
             tuple(read["strategies"].tolist()),
-            held_out(len(found.texts)),
         )
-
-
-def held_out(items: int) -> int:
-    """How many items of a set are kept for measuring accuracy."""
-    return min(3000, items // 3)
 
 
 def _cache(found: RecordedSet, setting: Setting, cap: int | None) -> Path:
@@ -130,7 +127,7 @@ def _compute(found: RecordedSet, setting: Setting, cap: int | None) -> Trajector
     rng = np.random.default_rng([setting.seed, 7])
     vectors, classes = found.vectors, found.classes
     order = rng.permutation(len(vectors))
-    test, rest = np.split(order, [held_out(len(order))])
+    test, rest = np.split(order, [min(3000, len(order) // 3)])
     stop_set, candidates = np.split(rest, [min(1000, len(rest) // 4)])
     given = noisy_labels(found, setting.seed) if setting.noisy else found.gold
     many = classes >= MANY
@@ -141,7 +138,9 @@ def _compute(found: RecordedSet, setting: Setting, cap: int | None) -> Trajector
     seen, labels = np.zeros(n, bool), np.full(n, NO_VOTE, np.int64)
     proba: NDArray[np.float32] | None = None
     held: NDArray[np.float32] | None = None
-    kept: list[tuple[NDArray[np.int64], NDArray[np.float16], int, float, float, str]] = []
+    kept: list[
+        tuple[NDArray[np.int64], NDArray[np.float16], int, NDArray[np.bool_], float, str]
+    ] = []
     while seen.sum() < cap:
         view = PoolView(
             vectors=vectors,
@@ -175,22 +174,21 @@ def _compute(found: RecordedSet, setting: Setting, cap: int | None) -> Trajector
                 on_stop.argmax(axis=1),
                 on_stop.astype(np.float16),
                 int(seen.sum()),
-                float(right.mean()),
+                right,
                 agreement,
                 main,
             )
         )
-    predictions, probabilities, bought, accuracy, agreements, strategies = zip(*kept, strict=True)
+    predictions, probabilities, bought, rights, agreements, strategies = zip(*kept, strict=True)
     return Trajectory(
         setting,
         np.stack(predictions),
         np.stack(probabilities),
         np.asarray(bought, np.int64),
-        np.asarray(accuracy, np.float64),
+        np.stack(rights),
         found.gold[stop_set],
         np.asarray(agreements, np.float64),
         tuple(strategies),
-        len(test),
     )
 
 

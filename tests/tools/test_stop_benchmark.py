@@ -56,7 +56,7 @@ def test_curves_are_kept_and_every_rule_is_scored(script, data, monkeypatch):
         assert curve.labels.tolist() == [50, 100, 120]
         assert curve.predictions.shape == (3, 40)
         assert curve.accuracy[-1] > 0.8
-        assert curve.tested == 80
+        assert curve.right.shape == (len(curve.labels), 80)
     monkeypatch.setattr(sys.modules["trajectories"], "_compute", None)
     again = script.curves_of(data, settings, None, 1)
     assert all((a.proba == b.proba).all() for a, b in zip(again, curves, strict=True))
@@ -66,8 +66,34 @@ def test_curves_are_kept_and_every_rule_is_scored(script, data, monkeypatch):
     assert figures["all"]["cost plateau"]["mean"] >= 0
     assert set(script.STOP_RULES) - {one.rule for one in script.CONTENDERS} == {"fixed_budget"}
     own = script.costs(curves[0], 10_000)
-    assert script.excess(curves[0], 10_000, int(own.argmin()) + 1) == 0
-    assert script.excess(curves[0], 10_000, 1, fee=5) > script.excess(curves[0], 10_000, 1)
+    assert script.score(curves[0], 10_000, int(own.argmin()) + 1).excess == 0
+    with_fee, free = (script.score(curves[0], 10_000, 1, fee=fee) for fee in (5, 0))
+    assert with_fee.excess > free.excess
+    assert with_fee.no_luck > free.no_luck
+
+
+def test_the_best_stop_of_one_half_is_measured_on_the_other(script):
+    right = np.zeros((3, 8), bool)
+    # Errors of the first half: 2, 1, 2; of the second: 2, 3, 1. In all 4, 4, 3.
+    for round_, wrong in enumerate(([0, 1, 4, 5], [0, 4, 5, 6], [0, 1, 7])):
+        right[round_] = ~np.isin(np.arange(8), wrong)
+    empty = np.empty((3, 0))
+    curve = script.Trajectory(
+        script.Setting("made", False, "random", 0),
+        empty,
+        empty,
+        np.asarray([10, 20, 30]),
+        right,
+        np.empty(0),
+        np.zeros(3),
+        ("random",) * 3,
+    )
+    # With A = 100: 60, 70, 67.5 in all; 60, 45, 80 on one half and 60, 95, 55 on the other.
+    assert script.score(curve, 100, 3).excess == pytest.approx(12.5)
+    # Each half against the round that is best on the other: the third and the second.
+    assert script.score(curve, 100, 3).no_luck == pytest.approx(50 * (80 / 80 + 55 / 95 - 2))
+    assert script.score(curve, 100, 1).no_luck == pytest.approx(50 * (60 / 80 + 60 / 95 - 2))
+    assert script.score(curve, 100, None) == script.score(curve, 100, 3)
 
 
 def test_noise_is_in_the_hardest_tenth(script, data):

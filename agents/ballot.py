@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ class Ballot:
         declined: Where an annotator has said that no label fits and has given none since, shape
             (n, m); ``None`` where nobody has.
         confidence: As stated with each vote, NaN where none was, shape (n, m).
+        repeated: Share of an annotator's other answers on the item, those to checks among them,
+            that gave the label of its vote; NaN where it answered once, shape (n, m). Those to an
+            objection are left out.
     """
 
     item_ids: tuple[str, ...]
@@ -35,6 +39,7 @@ class Ballot:
     answers: NDArray[np.int64]
     declined: NDArray[np.bool_] | None = None
     confidence: NDArray[np.float64] | None = None
+    repeated: NDArray[np.float64] | None = None
 
     def column(self, annotator: str) -> NDArray[np.int64]:
         """One annotator's votes, shape (n,)."""
@@ -49,6 +54,7 @@ class Ballot:
             self.answers[rows],
             None if self.declined is None else self.declined[rows],
             None if self.confidence is None else self.confidence[rows],
+            None if self.repeated is None else self.repeated[rows],
         )
 
 
@@ -68,8 +74,13 @@ def count_votes(
     answers = np.zeros_like(matrix)
     declined = np.zeros(matrix.shape, bool)
     confidence = np.full(matrix.shape, np.nan)
+    repeated = np.full(matrix.shape, np.nan)
     for row, given in enumerate(votes.values()):
+        said: defaultdict[str, list[str]] = defaultdict(list)
         for vote in given:
+            objected = vote.purpose == "check_counter"
+            if vote.annotator in column and vote.label is not None and not objected:
+                said[vote.annotator].append(vote.label)
             # A check measures the annotator: its reliability is learned on votes alone.
             if vote.annotator not in column or vote.attempt >= CHECK_ATTEMPTS:
                 continue
@@ -79,7 +90,12 @@ def count_votes(
                 matrix[row, column[vote.annotator]] = number[vote.label]
                 stated = np.nan if vote.confidence is None else vote.confidence
                 confidence[row, column[vote.annotator]] = stated
-    return Ballot(tuple(votes), tuple(annotators), matrix, answers, declined, confidence)
+        for name, answered in said.items():
+            vote_of = int(matrix[row, column[name]])
+            if vote_of != NO_VOTE and len(answered) > 1:
+                same = answered.count(labels[vote_of]) - 1
+                repeated[row, column[name]] = same / (len(answered) - 1)
+    return Ballot(tuple(votes), tuple(annotators), matrix, answers, declined, confidence, repeated)
 
 
 def by_pattern(who: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:

@@ -1,8 +1,9 @@
 """Questions that are asked again to see how stable an annotator is: which ones, and what came back.
 
-Three checks: the labels in another order, the question in other words, and the same call once more.
-Their answers are no votes (an annotator's reliability is learned from its first answers, and the
-best of several would be another annotator); a label whose answer changed is flagged and sent on.
+The labels in another order, the question in other words, the same call once more and, where it is
+wanted, the question after an objection to the answer. What comes back is no vote (an annotator's
+reliability is learned from its first answers, and the best of several would be another annotator);
+a label whose answer changed is flagged and sent on, but not for giving in to an objection.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..tools.ledger import Vote
-from .annotators.orders import FIRST_ATTEMPT, CheckPurpose, check_of, label_order, other_orders
+from .annotators.orders import (
+    FIRST_ATTEMPT,
+    CheckPurpose,
+    check_of,
+    label_order,
+    objection_to,
+    other_orders,
+    turned_pair,
+)
 from .ensemble import Ask, Voter, ask
 
 NO_ANSWER = "no_answer"
@@ -38,6 +47,13 @@ class CheckShares(BaseModel):
         le=1,
         description="Calls repeated word for word (two for each item chosen); 0 is never.",
     )
+    counter: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Disputed labels asked about again after the objection that the answer is "
+        "wrong, to see how often the annotator gives in; 0 is never.",
+    )
 
     def of(self, purpose: CheckPurpose) -> float:
         """The share of one check."""
@@ -45,6 +61,7 @@ class CheckShares(BaseModel):
             "check_order": self.order,
             "check_template": self.template,
             "check_retest": self.retest,
+            "check_counter": self.counter,
         }
         return shares[purpose]
 
@@ -85,7 +102,7 @@ class Chosen:
     Attributes:
         asks: Orders for the annotators.
         random: Items drawn at random, by annotator and check: only these are a fair sample.
-        queued: Doubtful items that were added.
+        queued: Doubtful items that were added, and disputed ones.
     """
 
     asks: list[Ask]
@@ -96,71 +113,101 @@ class Chosen:
 def choose_checks(
     voters: Sequence[Voter],
     votes: Iterable[Vote],
-    doubtful: Sequence[str],
+    doubtful: Mapping[str, tuple[int, int]],
+    disputed: Sequence[str],
     shares: CheckShares,
-    labels: int,
+    labels: Sequence[str],
     rng: np.random.Generator,
 ) -> Chosen:
     """Choose what to ask again within each check's share of the answers so far.
 
     What a small round leaves over is carried to the next. Half is drawn at random from all that
     the annotator has answered in whatever round (so that an exchanged model shows), the rest are
-    the most doubtful labels at hand; a test-retest is random throughout.
+    the most doubtful labels at hand; a test-retest is random throughout. In the check of the order
+    a random item meets an order that has nothing to do with its answers, as the test of positions
+    needs it; a doubtful one has its two most probable labels side by side. Only disputed labels are
+    objected to: there a second answer is wanted anyway, and what it is worth is the question.
 
     Args:
         voters: Who may be asked; those that can not answer differently are passed over.
         votes: All votes of the run, answers to checks included.
-        doubtful: Items of the round, the most doubtful first.
+        doubtful: Items of the round whose label is kept, the most doubtful first, with their two
+            most probable classes.
+        disputed: Items of the round whose label is not, the most doubtful first.
         shares: Budget of each check.
-        labels: K.
+        labels: The label set; index = class number.
         rng: Draws items and orders.
     """
-    answered: dict[str, set[str]] = {}
+    number = {label: position for position, label in enumerate(labels)}
+    answered: dict[str, dict[str, int]] = {}
     checked: dict[tuple[str, str], list[str]] = {}
     for vote in votes:
         purpose = check_of(vote.attempt)
         if purpose:
             checked.setdefault((vote.annotator, purpose), []).append(vote.item_id)
         elif vote.attempt == 0:
-            answered.setdefault(vote.annotator, set()).add(vote.item_id)
+            said = number.get(vote.label or "", -1)
+            answered.setdefault(vote.annotator, {})[vote.item_id] = said
     chosen = Chosen([], {}, {})
     for voter in voters:
         if voter.person or not voter.repeats:
             continue
-        given = answered.get(voter.name, set())
+        given = answered.get(voter.name, {})
         for purpose in FIRST_ATTEMPT:
             calls = RETESTS if purpose == "check_retest" else 1
             before = checked.get((voter.name, purpose), [])
             # A hair more than the product of two decimal fractions, which may fall short of it.
             n = int((shares.of(purpose) * len(given) - len(before)) / calls + 1e-9)
-            still = sorted(given - set(before))
-            if n <= 0 or not still:
+            if n <= 0:
                 continue
-            drawn = n if calls > 1 else n - n // 2
-            taken = rng.permutation(len(still))[:drawn].tolist()
-            random = [still[at] for at in taken]
-            queue = [i for i in doubtful if i in given and i not in {*before, *random}]
-            queued = queue[: n - drawn]
+            random: list[str] = []
+            if purpose == "check_counter":
+                queued = [i for i in disputed if given.get(i, -1) >= 0 and i not in before][:n]
+                attempts = [objection_to(given[item]) for item in queued]
+            else:
+                still = sorted(given.keys() - set(before))
+                drawn = n if calls > 1 else n - n // 2
+                random = [still[at] for at in rng.permutation(len(still))[:drawn].tolist()]
+                queued = [i for i in doubtful if i in given and i not in {*before, *random}]
+                queued = queued[: n - drawn]
+                attempts = _attempts(purpose, random, queued, doubtful, len(labels), rng)
+            if not random and not queued:
+                continue
             chosen.random.setdefault(voter.name, {})[purpose] = sorted(random)
             chosen.queued.setdefault(voter.name, {})[purpose] = sorted(queued)
-            chosen.asks.extend(_asks(voter.name, purpose, [*random, *queued], labels, rng))
+            chosen.asks.extend(_asks(voter.name, purpose, [*random, *queued], attempts, calls))
     return chosen
 
 
-def _asks(
-    name: str, purpose: CheckPurpose, items: list[str], labels: int, rng: np.random.Generator
-) -> list[Ask]:
+def _attempts(
+    purpose: CheckPurpose,
+    random: Sequence[str],
+    queued: Sequence[str],
+    pairs: Mapping[str, tuple[int, int]],
+    labels: int,
+    rng: np.random.Generator,
+) -> list[int]:
+    """In which attempt each item is asked again; the first one of several."""
     first = FIRST_ATTEMPT[purpose]
-    if purpose == "check_retest":
-        return [ask(name, sorted(items), purpose, first + number) for number in range(RETESTS)]
-    if purpose == "check_template":
-        return [ask(name, sorted(items), purpose, first)]
-    variants = rng.integers(len(other_orders(labels)), size=len(items)).tolist()
+    if purpose != "check_order":
+        return [first] * (len(random) + len(queued))
+    drawn = rng.integers(len(other_orders(labels)), size=len(random))
+    return [*(first + drawn).tolist(), *(turned_pair(labels, *pairs[item]) for item in queued)]
+
+
+def _asks(
+    name: str, purpose: CheckPurpose, items: list[str], attempts: list[int], calls: int
+) -> list[Ask]:
     return [
-        ask(name, sorted(i for i, v in zip(items, variants, strict=True) if v == variant), purpose,
-            first + variant)
-        for variant in sorted(set(variants))
-    ]  # fmt: skip
+        ask(
+            name,
+            sorted(i for i, wanted in zip(items, attempts, strict=True) if wanted == attempt),
+            purpose,
+            attempt + call,
+        )
+        for attempt in sorted(set(attempts))
+        for call in range(calls)
+    ]
 
 
 def checked_answers(
@@ -207,7 +254,10 @@ FLAGS: Mapping[CheckPurpose, str] = {
     "check_template": "changes with the wording",
     "check_retest": "changes when asked again",
 }
-"""How a label is flagged whose answer a check has changed."""
+"""How a label is flagged whose answer a check has changed.
+
+Who gives in to an objection says little of the label: models give in where they were right.
+"""
 
 
 def unstable(
@@ -226,6 +276,8 @@ def unstable(
     changed: dict[str, dict[str, list[str]]] = {}
     for annotator, by_purpose in checked.items():
         for purpose, answers in by_purpose.items():
+            if purpose not in FLAGS:
+                continue
             differs = (answers.again != answers.first[:, None]).any(axis=1)
             for item in np.asarray(answers.items, object)[differs].tolist():
                 changed.setdefault(item, {}).setdefault(annotator, []).append(FLAGS[purpose])

@@ -74,6 +74,11 @@ class CriticConfig(BaseModel):
         le=1,
         description="Share of the neighbours with another label that flags a label.",
     )
+    neighbour_agreement: bool = Field(
+        False,
+        description="Probabilities heed the neighbours' labels as far as audits show. Slower; on "
+        "the sets measured the student's word says as much.",
+    )
     checks: CheckShares = Field(
         CheckShares(),
         description="Paid checks: how much is asked again to see whether answers are stable.",

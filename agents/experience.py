@@ -135,13 +135,21 @@ def gather(
         audit.annotators,
         np.concatenate([audit.votes[known], made]),
         answers,
-        confidence=None
-        if audit.confidence is None
-        else np.concatenate([audit.confidence[known], np.full((IMAGINED, m), np.nan)]),
+        confidence=_with_unknown(audit.confidence, known),
+        repeated=_with_unknown(audit.repeated, known),
     )
     weight = np.concatenate([np.ones(rows), np.full(IMAGINED, BELIEF / IMAGINED)])
     both = np.concatenate([truth[known], made_truth])
     return Experience(ballot, stacked, both, weight, panel, classes, share)
+
+
+def _with_unknown(
+    told: NDArray[np.float64] | None, known: NDArray[np.bool_]
+) -> NDArray[np.float64] | None:
+    """What is told of votes on audited items; of the imagined ones nothing is."""
+    if told is None:
+        return None
+    return np.concatenate([told[known], np.full((IMAGINED, told.shape[1]), np.nan)])
 
 
 def _spread(rows: NDArray[np.float64], n: int) -> NDArray[np.float64]:

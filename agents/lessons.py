@@ -8,8 +8,8 @@ weights that have not seen its label (five folds), and so does the calibration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from ..tools.aggregation import NO_VOTE, Evidence, Weights, fit_weights
 from ..tools.calibration import MIN_POINTS, Calibration, fit_calibration
+from ..tools.nearby import Nearby
+from .ballot import Ballot
 
 FOLDS = 5
 APART = 6
@@ -59,28 +61,34 @@ class Lessons:
     """The audit sample, and what was learned from it so far.
 
     Attributes:
-        items: Place of each audited item.
-        votes: Shape (a, m).
-        answered: Who has answered, with a valid vote or not, shape (a, m).
+        audit: What was answered on a items.
         truth: Class numbers, shape (a,).
         student: Out-of-sample probabilities, shape (a, K).
-        confidence: As stated with each vote, NaN where it was not, shape (a, m).
         judged: Annotators whose votes can be held to the truth: neither it nor trusted, shape (m,).
         classes: K.
         labelled: How often each label was given to items so far, shape (K,).
+        nearby: How far labelled neighbours agree with a label; ``None`` where nobody looks.
     """
 
-    items: Mapping[str, int]
-    votes: NDArray[np.int64]
-    answered: NDArray[np.bool_]
+    audit: Ballot
     truth: NDArray[np.int64]
     student: NDArray[np.float64] | None
-    confidence: NDArray[np.float64] | None
     judged: NDArray[np.bool_]
     classes: int
     labelled: NDArray[np.int64]
+    nearby: Nearby | None = None
     _lessons: dict[Pattern, Lesson | None] = field(default_factory=dict, compare=False)
     _calibrations: dict[Pattern, Calibration | None] = field(default_factory=dict, compare=False)
+
+    @property
+    def votes(self) -> NDArray[np.int64]:
+        """Votes on the audit sample, shape (a, m)."""
+        return self.audit.votes
+
+    @cached_property
+    def items(self) -> dict[str, int]:
+        """Place of each audited item."""
+        return {item: place for place, item in enumerate(self.audit.item_ids)}
 
     @cached_property
     def log_frequency(self) -> NDArray[np.float64]:
@@ -172,23 +180,23 @@ class Lessons:
     ) -> Calibration | None:
         if not self.covers(pattern, student):
             return None
-        answered = self.answered & pattern
+        answered = ((self.votes != NO_VOTE) | (self.audit.answers > 0)) & pattern
         # One who has not answered on the audit sample can not be calibrated with the others.
         rows = np.flatnonzero(answered.sum(axis=1) > min(APART, int(pattern.sum()) - 1))
         if len(rows) < MIN_POINTS:
             return None
-        votes = np.where(pattern, self.votes[rows], NO_VOTE)
-        posterior = judge(votes, rows)
+        seen = self.audit.take(rows)
+        seen = replace(seen, votes=np.where(pattern, seen.votes, NO_VOTE))
+        posterior = judge(seen.votes, rows)
         label = posterior.argmax(axis=1)
         view = self.student[rows] if student and self.student is not None else None
-        stated = None if self.confidence is None else self.confidence[rows]
         return fit_calibration(
             posterior.max(axis=1),
             label == self.truth[rows],
-            features_of(votes, label, view, stated),
+            features_of(seen, label, view, self.nearby),
             label,
             self.classes,
-            blank=blanks_of(votes, answered[rows]),
+            blank=blanks_of(seen.votes, answered[rows]),
         )
 
 
@@ -199,23 +207,34 @@ def blanks_of(votes: NDArray[np.int64], answered: NDArray[np.bool_]) -> NDArray[
 
 
 def features_of(
-    votes: NDArray[np.int64],
+    ballot: Ballot,
     label: NDArray[np.int64],
     student: NDArray[np.float64] | None,
-    confidence: NDArray[np.float64] | None,
+    nearby: Nearby | None,
 ) -> NDArray[np.float64]:
-    """What may tell right labels from wrong ones beside their posterior, shape (n, 3).
+    """What may tell right labels from wrong ones beside their posterior, shape (n, 5).
 
-    Share of the votes, the student's probability, and the confidence that the voters for the label
-    stated; NaN where there is none. None is believed further than the audit shows.
+    Share of the votes; the student's probability; of those who voted for the label, the confidence
+    that they stated and how often they gave it when they were asked again; and the share of the
+    labelled neighbours that have it. NaN where one is unknown. None is believed further than the
+    audit shows.
     """
+    votes = ballot.votes
     same, cast = votes == label[:, None], (votes != NO_VOTE).sum(axis=1)
     unknown = np.full(len(votes), np.nan)
     share = np.divide(same.sum(axis=1), cast, out=unknown.copy(), where=cast > 0)
     says = unknown if student is None else student[np.arange(len(label)), label]
-    stated = unknown.copy()
-    if confidence is not None:
-        told = same & ~np.isnan(confidence)
-        total = np.where(told, confidence, 0.0).sum(axis=1)
-        np.divide(total, told.sum(axis=1), out=stated, where=told.any(axis=1))
-    return np.column_stack([share, says, stated])
+    near = unknown if nearby is None else nearby(ballot.item_ids, label)
+    stated, repeated = (
+        unknown if told is None else _mean_of(told, same)
+        for told in (ballot.confidence, ballot.repeated)
+    )
+    return np.column_stack([share, says, stated, repeated, near])
+
+
+def _mean_of(told: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean of what is known among some of the voters, NaN where nothing is."""
+    known = among & ~np.isnan(told)
+    total = np.where(known, told, 0.0).sum(axis=1)
+    none = np.full(len(told), np.nan)
+    return np.asarray(np.divide(total, known.sum(axis=1), out=none, where=known.any(axis=1)))

@@ -3,13 +3,19 @@
 An annotator is asked on every audit, so one that changes no label costs money as long as it stays;
 and a bad vote can spoil a label. Broken ones (an answer that is mostly none, or always the same)
 show in the first round. The others are judged on the audit sample, on pairs: with and without the
-annotator, and against one that is not dearer. Who is out stays out: a small share of the audits
-would buy evidence too slowly to bring anybody back, and it is the money that dropping saves.
+annotator, and against one that is not dearer.
+
+Who is out is asked no more, so nothing new is learned of it: a small share of the audits would buy
+evidence too slowly, and it is the money that dropping saves. But who was dropped because another
+does as well is asked again when that one is dropped for what it is; and a restriction is lifted
+when later audits, which a restricted annotator still answers, speak against it. Labels, guidelines
+and prompts are pinned to a run, so that they can not make its evidence void; a new run with others
+begins with everybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -36,7 +42,7 @@ ENOUGH_OF_A_CLASS = 15
 ONE_SIDED = 1.282
 """Standard errors of a one-sided 90 % bound."""
 
-Action = Literal["drop", "restrict"]
+Action = Literal["drop", "restrict", "admit"]
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,11 @@ class Membership:
     Attributes:
         annotator: Its name.
         action: ``drop``: asked no more. ``restrict``: asked only where the label so far is one of
-            ``classes``.
+            ``classes``. ``admit``: asked like the others again.
         reason: In words.
         evidence: The figures that it rests on.
         classes: Class numbers that it may still be asked about.
+        beside: Whom it was dropped for; ``None`` where it would be dropped beside anybody.
     """
 
     annotator: str
@@ -57,6 +64,7 @@ class Membership:
     reason: str
     evidence: dict[str, Any]
     classes: tuple[int, ...] = ()
+    beside: str | None = None
 
 
 def find_broken(ballot: Ballot, active: Sequence[str], keep: Collection[str]) -> list[Membership]:
@@ -108,6 +116,26 @@ def _constant(ballot: Ballot, column: int) -> Membership | None:
     return Membership(ballot.annotators[column], "drop", reason, figures)
 
 
+def find_readmitted(dropped: Mapping[str, str | None]) -> list[Membership]:
+    """Dropped annotators whose place nobody holds any more.
+
+    Where the one that another was dropped for was itself dropped for a third, that one holds both
+    places.
+
+    Args:
+        dropped: By the name of each, whom it was dropped for; ``None`` where that does not matter.
+    """
+    found = []
+    for name, rival in dropped.items():
+        holder = rival
+        while holder is not None and holder in dropped:
+            holder = dropped[holder]
+        if rival is not None and holder is None:
+            reason = f"back: {rival}, for which it was dropped, is asked no more"
+            found.append(Membership(name, "admit", reason, {"rival": rival}))
+    return found
+
+
 def find_dispensable(
     audit: Ballot,
     student: NDArray[np.float64] | None,
@@ -118,6 +146,7 @@ def find_dispensable(
     *,
     classes: int,
     tolerance: float,
+    restricted: Mapping[str, Collection[int]] | None = None,
 ) -> list[Membership]:
     """Annotators without whom the labels are as good, the dearest judged first.
 
@@ -130,6 +159,7 @@ def find_dispensable(
         keep: Those that are never dropped, the reference and trusted ones among them.
         classes: K.
         tolerance: Accuracy that is not missed.
+        restricted: Class numbers that an annotator is asked about now, where that is restricted.
     """
     if panel.reference is None:
         return []
@@ -145,9 +175,11 @@ def find_dispensable(
             for other in left
             if other != column and (panel.gold or audit.annotators[other] != panel.reference)
         ]
-        if name in keep or not rivals or not known.any():
+        if name in keep or not known.any():
             continue
-        decision = judged.judge(column, left, rivals, tolerance)
+        decision = judged.judge(column, left, rivals, tolerance) if rivals else None
+        if decision is None and name in (restricted or {}):
+            decision = judged.missed(column, left, (restricted or {})[name], tolerance)
         if decision is not None:
             found.append(decision)
             if decision.action == "drop":
@@ -179,14 +211,37 @@ class _Judged:
         panel = replace(self.panel, gold=())
         return weigh(seen, panel, student, classes=self.classes).label
 
+    def added(
+        self, column: int, left: Sequence[int]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Labels without an annotator, and what it adds on each item: 1 right, -1 wrong."""
+        truth = self.truth[self.known]
+        without = self.label([other for other in left if other != column])
+        return without, (self.label(left) == truth).astype(float) - (without == truth)
+
+    def missed(
+        self, column: int, left: Sequence[int], kept: Collection[int], tolerance: float
+    ) -> Membership | None:
+        """Lift a restriction where the annotator adds more than is tolerated, as it now seems.
+
+        It was restricted on a bound and is freed on an estimate, so that chance does not move it to
+        and fro.
+        """
+        without, added = self.added(column, left)
+        outside = ~np.isin(without, sorted(kept))
+        if not outside.any() or float(added[outside].mean()) <= tolerance:
+            return None
+        figures = {"audited": int(outside.sum()), "added": round(float(added[outside].mean()), 4)}
+        reason = "back: it does add something where the label so far is one of the others"
+        return Membership(self.audit.annotators[column], "admit", reason, figures)
+
     def judge(
         self, column: int, left: Sequence[int], rivals: Sequence[int], tolerance: float
     ) -> Membership | None:
         truth = self.truth[self.known]
         right = (self.audit.votes[self.known] == truth[:, None]).astype(float)
         name, own = self.audit.annotators[column], right[:, column]
-        without = self.label([other for other in left if other != column])
-        added = (self.label(left) == truth).astype(float) - (without == truth)
+        without, added = self.added(column, left)
         figures = {
             "audited": len(truth),
             "accuracy": round(float(own.mean()), 4),
@@ -205,7 +260,9 @@ class _Judged:
             useless = chance or (not dearer and _bounds(added)[0] <= 0)
             if useless and _bounds(better)[0] >= SURELY_WORSE:
                 reason = f"bad: {own.mean():.0%} right on the audit, and adds nothing that shows"
-                return Membership(name, "drop", reason, against(other))
+                # At chance it would be of no use beside anybody.
+                beside = None if chance else self.audit.annotators[other]
+                return Membership(name, "drop", reason, against(other), beside=beside)
             if not dearer and _bounds(-better)[1] <= tolerance:
                 as_good.append(other)
         for other in as_good:
@@ -214,7 +271,7 @@ class _Judged:
             if max(_bounds(added)[1], _bounds(pair)[1]) <= tolerance:
                 rival = self.audit.annotators[other]
                 reason = f"redundant: {rival} is not dearer, as good, and makes it superfluous"
-                return Membership(name, "drop", reason, against(other))
+                return Membership(name, "drop", reason, against(other), beside=rival)
         if not as_good:
             return None
         return self._restricted(name, without, added, tolerance, against(as_good[0]))

@@ -29,6 +29,7 @@ from ..tools.aggregation import (
     weighted_posterior,
 )
 from ..tools.calibration import Calibration
+from ..tools.nearby import Nearby
 from .aggregators import Aggregation, Aggregator, build_aggregator
 from .ballot import Ballot, by_pattern
 from .contest import FEWEST_TO_SWITCH, Choice, Method, compare
@@ -97,6 +98,7 @@ def learn_panel(
     cast: NDArray[np.int64] | None = None,
     cast_student: NDArray[np.float64] | None = None,
     labelled: NDArray[np.int64] | None = None,
+    nearby: Nearby | None = None,
 ) -> Panel:
     """Judge the annotators on the audit sample.
 
@@ -115,6 +117,7 @@ def learn_panel(
             ``None`` is those of the audit sample.
         cast_student: The student's probabilities on the same items, shape (n, K).
         labelled: Labels given so far, to whatever items: how common each label is.
+        nearby: How far labelled neighbours agree with a label, as far as the audit heeds it.
 
     Raises:
         ConfigError: The aggregation needs a library that is not installed.
@@ -168,17 +171,15 @@ def learn_panel(
         student_weight=student_weight,
         ceiling=ceiling,
         lessons=Lessons(
-            items={item: place for place, item in enumerate(ballot.item_ids)},
-            votes=votes,
-            answered=(votes != NO_VOTE) | (ballot.answers > 0),
+            audit=ballot,
             truth=truth,
             student=seen_by_student,
-            confidence=ballot.confidence,
             judged=judged,
             classes=classes,
             labelled=np.zeros(classes, np.int64)
             if labelled is None
             else np.bincount(labelled, minlength=classes),
+            nearby=nearby,
         ),
         weighs=weighs,
         counted=counted,

@@ -58,8 +58,8 @@ def weigh(
         calibration = calibration_of(panel, classes, pattern, student is not None)
         if calibration is not None:
             view = None if student is None else student[rows]
-            stated = None if ballot.confidence is None else ballot.confidence[rows]
-            features = features_of(votes[rows], label[rows], view, stated)
+            nearby = None if panel.lessons is None else panel.lessons.nearby
+            features = features_of(ballot.take(rows), label[rows], view, nearby)
             p_correct[rows] = apply_calibration(
                 calibration,
                 p_correct[rows],

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tools.report import accuracy, count, guaranteed, number, percent, usd, why_stopped
+from ..tools.report import (
+    accuracy,
+    count,
+    guaranteed,
+    kept_student,
+    number,
+    percent,
+    usd,
+    why_stopped,
+)
 from ..tools.watch.corrected import learned_words
 from ..tools.watch.status import STATES
 
@@ -102,7 +111,7 @@ def _student_rows(summary: dict[str, Any]) -> list[Row]:
     audit = accuracy(student)
     if student["why_not"]:
         audit = f"{audit}: {student['why_not']}"
-    found = [("Student accuracy, audit", f"{audit}, of round {summary['best_round']}")]
+    found = [("Student accuracy, audit", f"{audit}, of {kept_student(summary)}")]
     if gold and gold["student_accuracy"]:
         found.append(
             (

@@ -42,8 +42,9 @@ def watching(
     Yields:
         What to call with each event; from any thread.
     """
-    cap = read_state(folder)["cap_usd"] if usd is None else usd
-    tally = Tally(folder, None if cap is None else to_nano(cap))
+    state = read_state(folder)
+    cap = state["cap_usd"] if usd is None else usd
+    tally = Tally(folder, None if cap is None else to_nano(cap), state["rounds"])
     live = console.is_terminal and not console.is_dumb_terminal
     screen = Live(tally, console=console, refresh_per_second=4, transient=True)
     lock = threading.Lock()
@@ -70,16 +71,17 @@ class Tally:
     Args:
         folder: The run's folder; money and requests are read from its ledger.
         cap: The money cap in nanodollars.
+        rounds: Batches that were chosen before.
     """
 
-    def __init__(self, folder: Path, cap: int | None) -> None:
+    def __init__(self, folder: Path, cap: int | None, rounds: int = 0) -> None:
         self._folder, self._cap = folder, cap
         self._ledger: Ledger | None = None
         self._began = self._said = time.monotonic()
         self._counts: Counter[str] = Counter()
         self._failed = 0
         self._stage = "starting"
-        self._round = 0
+        self._round = rounds
         self._quality = "not trained yet"
         self._decision = "none yet"
         self._spent_by_round: list[int] = []
@@ -116,6 +118,8 @@ class Tally:
             self._stage = f"people have corrected {event['items']:,} labels"
         elif kind == "last_audit":
             self._stage = f"last audit: {event['asked']} texts to {event['judge']}"
+        elif kind == "rest_escalated":
+            self._stage = f"the rest: {event['asked']} texts to {event['judge']}"
 
     def line(self, event: Event) -> str | None:
         """An event as a line of a log; ``None`` where there is nothing to say."""
@@ -136,7 +140,9 @@ class Tally:
         if kind == "proposals":
             return f"{round_}: the critic proposes {len(event['proposals'])}: labelwright proposals"
         if kind == "trained":
-            return f"round {event['round']}: {self._quality}; {self._money()}"
+            last = event["round"] > self._round
+            when = "last training" if last else f"round {event['round']}"
+            return f"{when}: {self._quality}; {self._money()}"
         if kind == "decided":
             return self._decision
         return self._stage if kind in {"sweep", "corrections"} else None

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+ENDS = (
+    "The low end stops as early as the rule allows (a cap that is used up, a limit of time or "
+    "an order to finish can end a run before); the high end runs every round and sends every label "
+    "through all tiers."
+)
+"""What the two ends of a quote are."""
+
 
 def remarks(
     quote: Mapping[str, Any], number: Callable[[int], str], usd: Callable[[float], str]
@@ -18,7 +25,7 @@ def remarks(
     """
     lines = []
     if asked := quote.get("questions"):
-        lines.append(_asked(asked, number))
+        lines += [_asked(asked, number), *asked["remarks"]]
     if later := quote.get("examples"):
         lines.append(
             "Texts that people offer as examples during the run are shown to chat models. Each "
@@ -36,8 +43,8 @@ def _asked(asked: Mapping[str, Any], number: Callable[[int], str]) -> str:
     if expected == most:
         return f"{who} will be asked {number(most)} question{'s' * (most != 1)}."
     return (
-        f"{who} will be asked about {number(expected)} questions (the middle of the range), "
-        f"at most {number(most)}."
+        f"{who} will be asked {number(asked['fewest'])} to {number(most)} questions, about "
+        f"{number(expected)} in the middle of the range."
     )
 
 

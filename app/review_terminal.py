@@ -68,7 +68,9 @@ class Sitting:
         with suppress(EOFError, KeyboardInterrupt):
             key = ""
             while key != QUIT and (question := self._next()):
-                self._example = self._votes = False
+                self._example = False
+                # Who knows the label in doubt does not answer blind.
+                self._votes = bool(question.doubted)
                 self._wanted = ""
                 self._show(question)
                 self._since = time.monotonic()
@@ -96,6 +98,8 @@ class Sitting:
             parts.append(NOT_BLIND)
         self._line("\n" + " · ".join(parts), "dim")
         self._line(f"\n{visible(shortened(question.text))}\n", "bold")
+        if question.doubted:
+            self._line(f"{visible(question.doubted)}\n")
         self._labels(question)
         self._line(_ACTIONS, "dim")
 

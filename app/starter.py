@@ -40,7 +40,29 @@ _ENOUGH_ROWS = 10
 _MOST_IDS = 1_000_000
 """Rows that are held against each other."""
 _MOST_CANDIDATES = 3
-_FRACTION = re.compile(r"[-+]?\d*[.,]\d+(?:[eE][-+]?\d+)?")
+_CURRENCY = r"(?:[$€£¥₹]|usd|eur|gbp|chf|jpy|cny|inr|aud|cad|sek|nok|dkk|pln|czk|kr|kč|zł)"
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_NO_ID = re.compile(
+    "|".join(
+        (
+            # A measurement, or an amount: 0.25, 1.2e-3, 1,200.50, $12, 12 EUR, (3.10), 12%.
+            r"[-+(]*\d*[.,]\d+(?:[eE][-+]?\d+)?\)?%?",
+            r"[-+(]*\d{1,3}(?:[.,'\u2019 \u00a0]\d{3})+(?:[.,]\d+)?\)?",
+            r"[-+(]*[$€£¥₹]\s?[-+]?[\d.,'\s]*\d\)?",
+            rf"[-+(]*[\d.,'\s]*\d\s?(?:{_CURRENCY}|%)\)?",
+            rf"{_CURRENCY}\s?[-+]?[\d.,']*[.,]\d+",
+            # A moment: 2024-01-31, 31.1.2024 12:30, 2024-01-31T12:30:00Z, 31-Jan-2024, 12:30.
+            r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}\.?(?:[T ,].*)?",
+            rf"\d{{1,2}}[-/. ]?{_MONTH}[-/. ,]*\d{{2,4}}(?:[T ,].*)?",
+            rf"{_MONTH}[- ]?\d{{1,2}}[-, ]+\d{{2,4}}(?:[T ,].*)?",
+            r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[ap]\.?m\.?)?",
+            # An e-mail address.
+            r"(?:mailto:)?[^@\s]+@[^@\s]+\.[^@\s.]+",
+        )
+    ),
+    re.IGNORECASE,
+)
+"""Values that may all differ and still name no row."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +99,11 @@ def look_at(path: Path) -> Columns:
     ]
     names = tuple(dict.fromkeys(name for row in first for name in row))
     gold = next((name for name in _named(names, _GOLD) if _few_values(first, name)), None)
-    ids = [name for name in _named_like_ids(names) if name != gold and _all_differ(first, name)]
+    ids = [
+        name
+        for name in _named_like_ids(names)
+        if name != gold and _all_differ(first, name) and not _something_else(first, name)
+    ]
     # What is named like an id may still be the only text.
     rest = [name for name in names if name not in (*ids, gold)]
     if not any(isinstance(row.get(name), str) for row in first for name in rest):
@@ -171,12 +197,17 @@ def _only_short(rows: list[dict[str, object]], names: list[str]) -> list[str]:
 
 
 def _looks_like_ids(rows: list[dict[str, object]], name: str) -> bool:
-    """Whether the values are short, of one word, and no measurements."""
+    """Whether the values are short, of one word, and no amounts, dates or addresses."""
     values = [str(row[name]).strip() for row in rows]
     return all(
-        len(value) <= _SHORT_ID and len(value.split()) == 1 and not _FRACTION.fullmatch(value)
+        len(value) <= _SHORT_ID and len(value.split()) == 1 and not _NO_ID.fullmatch(value)
         for value in values
     )
+
+
+def _something_else(rows: list[dict[str, object]], name: str) -> bool:
+    """Whether a column is of amounts, dates or addresses, whatever its name suggests."""
+    return all(_NO_ID.fullmatch(str(row[name]).strip()) for row in rows)
 
 
 def _all_differ(rows: list[dict[str, object]], name: str) -> bool:

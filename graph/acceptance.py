@@ -74,7 +74,7 @@ def accept(
                 )
             order = ledger.log.direct(ACCEPT, {"number": number})
             return Accepted(
-                f"ordered (directive {order}); the run takes it up at its next safe point, or when "
+                f"ordered (order {order}); the run takes it up at its next safe point, or when "
                 f"it is resumed{_what_resuming_may_cost(folder, ledger)}"
             )
         if kind not in TASK_KINDS:

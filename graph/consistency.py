@@ -1,6 +1,7 @@
 """The consistency record of a round: how far labels and annotators can be relied on.
 
-Written into the ledger's log as a decision of the kind ``consistency``, for reports and rules.
+Written into the ledger's log as a decision ``consistency``; `consistency_so_far` sums them up for
+the report.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from ..agents.annotators.orders import check_of
 from ..agents.checks import Checked, checked_answers
 from ..agents.ensemble import Voter
 from ..tools.audit import Interval, accuracy_interval, lower_bound
 from ..tools.consistency import confident_learning
-from ..tools.ledger import CHECK_ATTEMPTS, Decision, Vote
+from ..tools.ledger import Decision, Vote
 from ..tools.stability import (
+    FOLLOWS,
     flip_rate,
     model_changed,
     position_bias,
@@ -55,6 +58,41 @@ def write_consistency(ctx: RunContext, step: int, round_: int, fit: RoundFit | N
     ctx.ledger.log.decide(Decision(step, round_, "critic", KIND, {"alarms": alarms}, record))
 
 
+def consistency_so_far(ctx: RunContext) -> list[dict[str, Any]]:
+    """What all records come to: each annotator's last figures, and what was of one round alone.
+
+    Returns:
+        ``annotator``, its figures in the last record and their ``round``, ``passing``: [round,
+        alarm] of alarms that an earlier round alone has raised, ``retested``: in how many rounds
+        calls were repeated, and ``unsteady``: whether agreement with itself was low in one of them.
+    """
+    records = list({made.round: made for made in ctx.ledger.log.decisions(KIND)}.values())
+    found = []
+    for name, last in records[-1].evidence["annotators"].items() if records else ():
+        of = [(made.round, made.evidence["annotators"].get(name, {})) for made in records]
+        found.append(
+            {
+                "annotator": name,
+                **last,
+                "round": records[-1].round,
+                "passing": [[at, said] for at, was in of[:-1] for said in _passing(was).values()],
+                "retested": sum(_repeated(was) for _, was in of),
+                "unsteady": any("agreement" in _passing(was) for _, was in of),
+            }
+        )
+    return found
+
+
+def _passing(figures: dict[str, Any]) -> dict[str, str]:
+    """Alarms about the round alone; records of earlier versions do not tell them apart."""
+    alarms: dict[str, str] = figures.get("of_round", {})
+    return alarms
+
+
+def _repeated(figures: dict[str, Any]) -> bool:
+    return bool(figures.get("check_retest", {}).get("round", {}).get("n"))
+
+
 def _noise(ctx: RunContext, fit: RoundFit | None) -> dict[str, dict[str, Any]]:
     """Share of wrong labels by class: audited with an interval, and estimated by the student."""
     audit = doubt(ctx, ctx.audit_ids(audits_so_far(ctx)), fit)
@@ -83,6 +121,7 @@ def _annotator(
         "answers": len(first),
         "invalid": _interval(accuracy_interval(bad, len(first))),
         "alarms": [],
+        "of_round": {},
     }
     # Some invalid answers are chance: the bound must leave no other reading.
     if lower_bound(bad, len(first)) > INVALID:
@@ -106,24 +145,30 @@ def _add_checks(
         fair = answers.only(random[purpose])
         figures[purpose] = _interval(flip_rate(fair.first, fair.again[:, 0]))
         figures[purpose]["confusions"] = _confusions(answers, ctx.labels)
-    order = checked["check_order"]
+    objected = checked["check_counter"]
+    if objected.items:
+        gave_in = flip_rate(objected.first, objected.again[:, 0])
+        figures["check_counter"] = _interval(gave_in)
+        figures["check_counter"]["confusions"] = _confusions(objected, ctx.labels)
+    # The orders of the others were chosen with an eye on the answers: they can not test themselves.
+    order = checked["check_order"].only(random["check_order"])
     bias = position_bias(order.first, order.again[:, 0], *order.places(len(ctx.labels)))
     figures["position"] = {"flips": bias.flips, "shares": bias.shares, "p_value": bias.p_value}
-    if bias.p_value is not None and bias.p_value < 0.01:
+    if bias.p_value is not None and bias.p_value < FOLLOWS:
         figures["alarms"].append(
             f"its answers follow the order of the labels (p = {bias.p_value:.2g})"
         )
     retest = checked["check_retest"]
-    when = {vote.item_id: vote.round for vote in mine if vote.attempt >= 3 * CHECK_ATTEMPTS}
+    when = {vote.item_id: vote.round for vote in mine if check_of(vote.attempt) == "check_retest"}
     now = _agreement(retest.only([item for item in retest.items if when[item] == round_]))
     before = _agreement(retest.only([item for item in retest.items if when[item] < round_]))
     both = _agreement(retest)
     figures["check_retest"] = {**_interval(both), "round": _interval(now)}
     # A fall is looked for in this round; that it never was stable shows over all of them.
     none = accuracy_interval(0, 0)
-    for alarm in (model_changed(now, before), model_changed(both, none)):
-        if alarm and alarm not in figures["alarms"]:
-            figures["alarms"].append(alarm)
+    fell, never = model_changed(now, before), model_changed(both, none)
+    figures["of_round"] |= {"agreement": fell} if fell else {}
+    figures["alarms"] += dict.fromkeys(alarm for alarm in (fell, never) if alarm)
 
 
 def _add_drift(
@@ -150,10 +195,12 @@ def _add_drift(
         "n": len(given),
     }
     if drift.alarm:
-        figures["alarms"].append(
+        alarm = (
             f"the classes' shares are {drift.divergence:.2f} nats from what was expected of the "
             "chosen items; look at guidelines and prompt"
         )
+        figures["alarms"].append(alarm)
+        figures["of_round"]["drift"] = alarm
 
 
 def _random(ctx: RunContext, annotator: str) -> dict[str, set[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -21,7 +22,9 @@ from ..agents.desk import Desk
 from ..agents.ensemble import Voter, cascade, reference
 from ..agents.panel import Panel, learn_panel
 from ..tools.embedding import Embedder
-from ..tools.ledger import Ledger
+from ..tools.guarantee import LAST_AUDIT, REST
+from ..tools.ledger import Ledger, Vote
+from ..tools.nearby import neighbour_agreement
 from ..tools.pool import Pool
 from ..tools.prompts import PromptLibrary
 from ..tools.rows import Rows
@@ -200,7 +203,7 @@ class RunContext:
         target = reference(self.voters)
         ids = self.audit_ids(audited)
         critic, method = self.config.critic, self.config.ensemble.aggregation
-        voted = self._voted() if method in FROM_ALL_VOTES else []
+        every = self._every_vote() if method in FROM_ALL_VOTES else None
         return learn_panel(
             self.ballot(ids),
             self.student_view(ids, fit) if ids else None,
@@ -212,14 +215,22 @@ class RunContext:
             strongest_accuracy=critic.strongest_accuracy,
             student_weight=critic.student_weight,
             aggregation=method,
-            cast=self.ballot(voted).votes if voted else None,
-            cast_student=self.student_view(voted, fit) if voted else None,
+            cast=every.votes if every else None,
+            cast_student=self.student_view(list(every.item_ids), fit) if every else None,
             labelled=None if fit is None else fit.labels,
+            nearby=neighbour_agreement(self.pool, fit.ids, fit.labels, critic.neighbours)
+            if fit is not None and critic.neighbour_agreement
+            else None,
         )
 
-    def _voted(self) -> list[str]:
-        """Items that anybody has voted on."""
-        return sorted({vote.item_id for vote in self.ledger.votes.all()})
+    def _every_vote(self) -> Ballot | None:
+        """Votes on all items, but those that come when the labels are finished and being tested."""
+        votes: dict[str, list[Vote]] = defaultdict(list)
+        for vote in self.ledger.votes.all():
+            if vote.purpose not in {LAST_AUDIT, REST}:
+                votes[vote.item_id].append(vote)
+        names = [voter.name for voter in self.voters]
+        return count_votes(dict(sorted(votes.items())), names, self.labels) if votes else None
 
     def close(self) -> None:
         """Close what is open; it can be called once more without harm."""

@@ -12,15 +12,17 @@ from ..agents.annotators import Example, Question
 from ..agents.annotators.settings import ChatAnnotatorConfig
 from ..agents.annotators.wording import EXAMPLES, Wording
 from ..agents.consult import task_inputs
+from ..agents.ensemble import Voter, reference
 from ..agents.model import AgentModelConfig
 from ..agents.operator.agent import PROMPT
 from ..agents.operator.commands import command_rows
 from ..tools.embedding import wordpiece_counts
-from ..tools.money import Price, to_nano
+from ..tools.money import Price, show, to_nano
 from ..tools.prompts import Message, PromptLibrary
 from ..tools.task import TaskConfig
 from .config import RunConfig
 from .corrections import LONGEST_EXAMPLE
+from .foreseen_votes import voters_of
 
 AGENT_TOKENS = (3000, 400)
 """Prompt and completion tokens of one step of a tool-calling agent."""
@@ -37,12 +39,14 @@ class Questions:
         fewest: Questions at the low end of the quote.
         expected: The middle of the range.
         most: Questions at the high end, cut at what the cap pays for.
+        remarks: Of whom no audits will be asked, or no help with doubtful labels, and why.
     """
 
     people: list[str]
     fewest: int
     expected: int
     most: int
+    remarks: list[str]
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,10 @@ class Chat:
 
 
 def questions(
-    votes: Mapping[str, tuple[int, int]], prices: Mapping[str, Price], cap: int
+    votes: Mapping[str, tuple[int, int]],
+    prices: Mapping[str, Price],
+    cap: int,
+    remarks: list[str],
 ) -> Questions | None:
     """How many questions people will be asked; ``None`` where nobody is asked.
 
@@ -86,6 +93,7 @@ def questions(
         votes: Low and high end of each person's votes, as the quote's positions have them.
         prices: What each asks for a label.
         cap: The money cap, in nanodollars.
+        remarks: Of `remarks_on_people`.
     """
     if not votes:
         return None
@@ -96,7 +104,57 @@ def questions(
         int(min(together, sum(min(ends[end], room[name]) for name, ends in votes.items())))
         for end in (0, 1)
     )
-    return Questions(list(votes), fewest, (fewest + most) // 2, most)
+    return Questions(list(votes), fewest, (fewest + most) // 2, most, remarks)
+
+
+def too_dear(config: RunConfig, prices: Mapping[str, Price], error: int) -> list[str]:
+    """People to whom no doubtful label is put: their label costs more than a wrong one does.
+
+    Arguments as `remarks_on_people`.
+    """
+    people = [voter.name for voter in voters_of(config) if voter.person]
+    return [name for name in people if prices[name].cost(labels=1) > error]
+
+
+def remarks_on_people(config: RunConfig, prices: Mapping[str, Price], error: int) -> list[str]:
+    """What people will not be asked, and why: audits, and help with doubtful labels.
+
+    Audits are put to one annotator, whose word is taken as the truth. A doubtful label goes to a
+    person only where that costs no more than a wrong label does (`route` in `agents.routing`).
+
+    Args:
+        config: The run's.
+        prices: What each annotator asks for a label.
+        error: What a wrong label costs, in nanodollars.
+    """
+    voters = voters_of(config)
+    target = reference(voters)
+    said = []
+    for voter in voters:
+        if not voter.person:
+            continue
+        if why := _without_audits(config, voter, target):
+            said.append(f"No audits will be asked of {voter.name}: {why}.")
+        if voter.name in too_dear(config, prices, error):
+            price = show(prices[voter.name].cost(labels=1))
+            said.append(
+                f"Doubtful labels will not be put to {voter.name}, unless nobody else gives a "
+                f"valid answer: a label costs {price} there, and a wrong one counts as only "
+                f"{show(error)}. What accuracy is worth decides that."
+            )
+    return said
+
+
+def _without_audits(config: RunConfig, voter: Voter, target: Voter | None) -> str | None:
+    if target is None:
+        return "nobody is trusted, and no tier is above the others"
+    if voter != target:
+        return f"they are put to {target.name}, whose labels are taken as right"
+    if not config.critic.audit_first and not config.critic.audit_share:
+        return "critic.audit_first and critic.audit_share are 0"
+    if not config.human.questions_per_round:
+        return "human.questions_per_round is 0"
+    return None
 
 
 def later_examples(

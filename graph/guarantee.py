@@ -9,6 +9,7 @@ and they have votes that other texts lack.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from ..agents.ensemble import Ask, Voter, ask, reference
 from ..agents.panel import Panel
 from ..agents.verdict import Verdict, declined_by_gold, gold_labels, weigh
 from ..tools.aggregation import NO_VOTE
-from ..tools.guarantee import Acceptance, GuaranteeConfig, accept_labels
+from ..tools.guarantee import LAST_AUDIT, REST, Acceptance, GuaranteeConfig, accept_labels
 from ..tools.ledger import Decision
 from ..tools.prediction_powered import powered_share
 from .context import RunContext
@@ -30,8 +31,6 @@ from .labelled import labelled_items
 from .rounds import RoundFit
 from .state import RunState
 
-LAST_AUDIT = "last_audit"
-"""Kind of the decision that holds the sample, and purpose of its questions."""
 PROVEN = "guarantee"
 """Kind of the decision that holds what it has shown."""
 PRICED_TEXTS = 200
@@ -47,12 +46,14 @@ class Finished:
         verdict: What the votes add up to without those of the last audit: what is tested.
         delivered: With them.
         audited: Positions of the last audit's texts, in the order in which they were drawn.
+        escalated: Positions of those that were put to the trusted annotator afterwards.
     """
 
     ballot: Ballot
     verdict: Verdict
     delivered: Verdict
     audited: NDArray[np.int64]
+    escalated: NDArray[np.int64]
 
 
 def last_audit(ctx: RunContext) -> list[str] | None:
@@ -73,6 +74,12 @@ def last_audit(ctx: RunContext) -> list[str] | None:
         return None
     items: list[str] = drawn[-1].decision["items"]
     return items
+
+
+def escalated(ctx: RunContext) -> Decision | None:
+    """What of the rest was put to the trusted annotator after the last audit, if it was."""
+    drawn, made = _earlier(ctx, LAST_AUDIT), _earlier(ctx, REST)
+    return made[-1] if drawn and made and made[-1].step > drawn[-1].step else None
 
 
 def audit_under_way(ctx: RunContext) -> bool:
@@ -107,9 +114,15 @@ def money_kept(ctx: RunContext) -> int:
     guarantee, judge = ctx.config.ensemble.guarantee, reference(ctx.voters)
     if guarantee is None or judge is None or last_audit(ctx) is not None:
         return 0
-    sample = ctx.pool.texts(ctx.pool.ids[:PRICED_TEXTS])
+    each = float(asking_costs(ctx, ctx.pool.ids[:PRICED_TEXTS]).mean())
+    return round(each * min(guarantee.size, len(ctx.pool)))
+
+
+def asking_costs(ctx: RunContext, items: list[str]) -> NDArray[np.int64]:
+    """What the trusted annotator is expected to cost for each text, in nanodollars, shape (n,)."""
+    _, judge = _terms(ctx)
     who = ctx.people.get(judge.name) or ctx.annotators[judge.name]
-    return round(float(who.expect(sample).mean()) * min(guarantee.size, len(ctx.pool)))
+    return who.expect(ctx.pool.texts(items))
 
 
 def draw_last_audit(
@@ -121,11 +134,11 @@ def draw_last_audit(
     ids = finished.ballot.item_ids
     order = ctx.rng(state["step"], LAST_AUDIT).permutation(len(ids))[: guarantee.size]
     items = [ids[row] for row in order.tolist()]
-    who = ctx.people.get(judge.name) or ctx.annotators[judge.name]
-    costs, left = np.cumsum(who.expect(ctx.pool.texts(items))), ctx.ledger.left()
+    costs, left = np.cumsum(asking_costs(ctx, items)), ctx.ledger.left()
     if left is not None:
         # The first so many of a random order are a random sample, too.
         items = items[: int(np.searchsorted(costs, left, side="right"))]
+        left -= int(costs[len(items) - 1]) if items else 0
     ctx.ledger.log.decide(
         Decision(
             state["step"],
@@ -133,25 +146,41 @@ def draw_last_audit(
             "critic",
             LAST_AUDIT,
             {"items": items},
-            {"of": len(ids), "wanted": guarantee.size, "judge": judge.name},
+            {
+                "of": len(ids),
+                "wanted": guarantee.size,
+                "judge": judge.name,
+                "expert": _within_reach(ctx, ids, left) if guarantee.of == "delivered" else 0,
+            },
         )
     )
     ctx.notify({"event": LAST_AUDIT, "asked": len(items), "judge": judge.name})
     return items
 
 
-def questions_left(ctx: RunContext, items: list[str]) -> list[Ask]:
-    """The questions of the last audit that have no answer yet; a person gets some at a time."""
+def _within_reach(ctx: RunContext, ids: tuple[str, ...], left: int | None) -> int:
+    """How many of the texts the money will pay the trusted annotator for."""
+    each = float(asking_costs(ctx, list(ids[:PRICED_TEXTS])).mean()) if ids else 0.0
+    return len(ids) if left is None or not each else min(len(ids), int(left / each))
+
+
+def questions_left(ctx: RunContext, items: list[str], purpose: str = LAST_AUDIT) -> list[Ask]:
+    """The questions that have no answer yet; a person gets some at a time."""
     _, judge = _terms(ctx)
     answered = ctx.ledger.votes.attempts(judge.name, items)
     left = [item for item in items if item not in answered]
     if judge.person:
         left = left[: ctx.config.human.questions_per_round]
-    return [ask(judge.name, left, LAST_AUDIT)] if left else []
+    return [ask(judge.name, left, purpose)] if left else []
 
 
 def finished_labels(
-    ctx: RunContext, state: RunState, panel: Panel, fit: RoundFit | None, items: list[str]
+    ctx: RunContext,
+    state: RunState,
+    panel: Panel,
+    fit: RoundFit | None,
+    items: list[str],
+    rest: Sequence[str] = (),
 ) -> Finished:
     """All labels that no trusted annotator had given before the last audit.
 
@@ -165,6 +194,7 @@ def finished_labels(
         panel: What the audits of the rounds have taught.
         fit: The student that is kept.
         items: The last audit's texts.
+        rest: Those that were escalated after it; what came back is not seen by the test.
     """
     synthetic = ctx.pool.origins()
     closed = {item for item, settled in labelled_items(ctx).items() if settled.evidence["final"]}
@@ -174,20 +204,23 @@ def finished_labels(
         item for row, item in enumerate(ctx.pool.ids) if not synthetic[row] and item not in closed
     ]
     ballot = ctx.ballot(ids)
-    sample = set(items)
+    sample, asked = set(items), {*items, *rest}
     drawn = np.asarray([item in sample for item in ids], bool)
-    kept = (gold_labels(ballot, panel) == NO_VOTE) | drawn
-    kept &= (ballot.votes != NO_VOTE).any(axis=1) | (fit is not None) | drawn
-    ballot = _rows(ballot, kept)
+    before = _without(ballot, np.asarray([item in asked for item in ids], bool), panel)
+    kept = gold_labels(before, panel) == NO_VOTE
+    kept &= (before.votes != NO_VOTE).any(axis=1) | (fit is not None) | drawn
+    ballot, before = ballot.take(np.flatnonzero(kept)), before.take(np.flatnonzero(kept))
     row = {item: position for position, item in enumerate(ballot.item_ids)}
-    audited = np.asarray([row[item] for item in items], np.int64)
-    hidden = ballot.votes.copy()
-    for name in panel.gold:
-        hidden[audited, ballot.annotators.index(name)] = NO_VOTE
     student, classes = ctx.student_view(list(ballot.item_ids), fit), len(ctx.labels)
-    verdict = weigh(replace(ballot, votes=hidden), panel, student, classes=classes)
+    verdict = weigh(before, panel, student, classes=classes)
     delivered = weigh(ballot, panel, student, classes=classes) if items else verdict
-    return Finished(ballot, verdict, delivered, audited)
+    return Finished(
+        ballot,
+        verdict,
+        delivered,
+        np.asarray([row[item] for item in items], np.int64),
+        np.asarray([row[item] for item in rest if item in row], np.int64),
+    )
 
 
 def unanswered_audits(ctx: RunContext, audited: int) -> list[str]:
@@ -202,8 +235,10 @@ def unanswered_audits(ctx: RunContext, audited: int) -> list[str]:
     ]
 
 
-def judge_labels(ctx: RunContext, finished: Finished, panel: Panel) -> Acceptance:
-    """What the last audit proves.
+def judge_labels(
+    ctx: RunContext, finished: Finished, panel: Panel, *, planned: bool = False
+) -> Acceptance:
+    """What the last audit proves; ``planned``, before the rest is escalated.
 
     A text of it that a person left unanswered, or found no label right for, counts as wrong. A
     model that the caps did not pay for to the end was asked about a shorter sample. Where recorded
@@ -221,14 +256,23 @@ def judge_labels(ctx: RunContext, finished: Finished, panel: Panel) -> Acceptanc
         audited = audited[: int(answered[-1]) + 1 if len(answered) else 0]
     if not len(answered):
         audited = audited[:0]
-    truth = gold_labels(finished.ballot, panel)[audited]
+    truth = gold_labels(finished.ballot, panel)
+    drawn, sent = _earlier(ctx, LAST_AUDIT), escalated(ctx)
+    expert = drawn[-1].evidence.get("expert", 0) if drawn else 0
+    gave = int((truth[finished.escalated] != NO_VOTE).sum())
     proven = accept_labels(
         np.clip(finished.verdict.p_correct, 0.0, 1.0),
         audited,
-        truth != finished.verdict.label[audited],
+        truth[audited] != finished.verdict.label[audited],
         error=guarantee.error,
         confidence=guarantee.confidence,
+        expert=expert,
+        gave=None if planned or not expert else gave,
+        lowest=0.0 if sent is None else sent.evidence["threshold"],
     )
+    if proven.threshold is None and sent is not None:
+        few = "the trusted annotator labelled too few of the texts that were escalated"
+        return replace(proven, why_not=few)
     if not lacking:
         return proven
     of = f"{lacking} of the {len(finished.audited)} texts that the last audit drew"
@@ -248,21 +292,32 @@ def rulings(ctx: RunContext, finished: Finished, panel: Panel, proven: Acceptanc
     """
     limit = least(ctx, proven)
     below = f"< {limit:g}" if proven.threshold is None else f"< {limit:.3f}, as guaranteed"
-    gold = gold_labels(finished.ballot, panel) != NO_VOTE
-    declined = declined_by_gold(finished.ballot, panel)
-    found = []
-    for row, item in enumerate(finished.ballot.item_ids):
-        p = float(finished.verdict.p_correct[row])
-        if gold[row]:
-            found.append(Ruling(item, "accept", "a trusted label"))
-        elif declined[row]:
-            why = "a trusted annotator finds no label right"
-            found.append(Ruling(item, "set_apart", why, final=True))
-        elif p >= limit:
-            found.append(Ruling(item, "accept", f"p_correct {p:.3f}"))
-        else:
-            found.append(Ruling(item, "set_apart", f"p_correct {p:.3f} {below}"))
-    return found
+    probable = finished.verdict.p_correct.tolist()
+    return [
+        trusted
+        or (
+            Ruling(item, "accept", f"p_correct {p:.3f}")
+            if p >= limit
+            else Ruling(item, "set_apart", f"p_correct {p:.3f} {below}")
+        )
+        for item, p, trusted in zip(
+            finished.ballot.item_ids, probable, trusted_rulings(finished.ballot, panel), strict=True
+        )
+    ]
+
+
+def trusted_rulings(ballot: Ballot, panel: Panel) -> list[Ruling | None]:
+    """What becomes of each item by the word of a trusted annotator; ``None`` without one."""
+    why = "a trusted annotator finds no label right"
+    gold, declined = gold_labels(ballot, panel) != NO_VOTE, declined_by_gold(ballot, panel)
+    return [
+        Ruling(item, "accept", "a trusted label")
+        if known
+        else Ruling(item, "set_apart", why, final=True)
+        if none
+        else None
+        for item, known, none in zip(ballot.item_ids, gold, declined, strict=True)
+    ]
 
 
 def proof(ctx: RunContext, finished: Finished, panel: Panel, proven: Acceptance) -> dict[str, Any]:
@@ -278,6 +333,7 @@ def proof(ctx: RunContext, finished: Finished, panel: Panel, proven: Acceptance)
     return {
         **asdict(proven),
         "error": guarantee.error,
+        "of": guarantee.of,
         "confidence": confidence,
         "tests": tests,
         "labels": {
@@ -315,11 +371,12 @@ def _not_recorded(ctx: RunContext, judge: str, items: list[str]) -> int:
     )
 
 
-def _rows(ballot: Ballot, kept: NDArray[np.bool_]) -> Ballot:
-    return Ballot(
-        tuple(np.asarray(ballot.item_ids, object)[kept].tolist()),
-        ballot.annotators,
-        ballot.votes[kept],
-        ballot.answers[kept],
-        None if ballot.declined is None else ballot.declined[kept],
+def _without(ballot: Ballot, rows: NDArray[np.bool_], panel: Panel) -> Ballot:
+    """The ballot as it was before trusted annotators said anything of some items."""
+    told = np.outer(rows, [name in panel.gold for name in ballot.annotators])
+    return replace(
+        ballot,
+        votes=np.where(told, NO_VOTE, ballot.votes),
+        answers=np.where(told, 0, ballot.answers),
+        declined=None if ballot.declined is None else ballot.declined & ~told,
     )

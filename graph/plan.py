@@ -16,7 +16,6 @@ from ..agents.annotators.settings import (
     HumanAnnotatorConfig,
     RecordedAnnotatorConfig,
 )
-from ..agents.ensemble import Voter, cascade, reference
 from ..agents.model import AgentModelConfig
 from ..tools.embedding import EmbedderConfig, wordpiece_counts
 from ..tools.ledger import Ledger
@@ -24,7 +23,6 @@ from ..tools.money import Price, show, to_nano
 from ..tools.plateau import Value, value_of_accuracy
 from ..tools.prompts import Message, PromptLibrary, packaged_prompts
 from ..tools.readers import ReadReport, Row, read_rows
-from ..tools.rho import AUDITS
 from .config import RunConfig, load_config
 from .foreseen import (
     AGENT_TOKENS,
@@ -35,9 +33,11 @@ from .foreseen import (
     chat,
     later_examples,
     questions,
+    remarks_on_people,
+    too_dear,
 )
+from .foreseen_votes import earliest, votes_foreseen
 from .inputs import check_recorded, thin_descriptions
-from .nodes.generate import blind_annotator
 
 SAMPLE = 2000
 """Texts that token counts are taken from; the others are counted as like them."""
@@ -156,8 +156,12 @@ def plan(config: RunConfig | Path | str) -> Quote:
     batch = config.selection.size(texts, len(config.task.labels))
     open_texts = texts - min(config.stopping.stop_set_size, texts // 4)
     most = min(config.stopping.max_rounds, max(1, math.ceil(open_texts / batch)))
-    least = min(most, max(config.stopping.window + 1, config.stopping.min_rounds))
-    votes = _votes(config, batch, texts, (least, most))
+    least = earliest(config, texts, batch, most)
+    value = value_of_accuracy(config.stopping, texts, config.human.label_usd)
+    prices = {name: cost.price for name, cost in costs.items()}
+    error = value.nano // (config.stopping.items or texts)
+    dear = too_dear(config, prices, error)
+    votes = votes_foreseen(config, batch, texts, (least, most), dear)
     lines = [_line(costs[name], "annotates", ends) for name, ends in votes.items()]
     lines += _agent_lines(config, (least, most))
     if config.embedder.kind == "openai":
@@ -178,13 +182,14 @@ def plan(config: RunConfig | Path | str) -> Quote:
         high=min(uncut, cap),
         uncut=uncut,
         cap=cap,
-        value=value_of_accuracy(config.stopping, texts, config.human.label_usd),
+        value=value,
         prompt=prompt,
         alternatives=_alternatives(config, costs, texts),
         questions=questions(
             {a.name: votes[a.name] for a in config.annotators if a.kind == "human"},
-            {name: cost.price for name, cost in costs.items()},
+            prices,
             cap,
+            remarks_on_people(config, prices, error),
         ),
         examples=later_examples(config, prompts, sample),
         chat=chat(config.operator.model, config.task, prompts),
@@ -227,51 +232,6 @@ def _costs(
     return costs, prompt
 
 
-def _votes(
-    config: RunConfig, batch: int, texts: int, rounds: tuple[int, int]
-) -> dict[str, tuple[int, int]]:
-    """Fewest and most votes of each annotator, in the order of the cascade."""
-    voters = cascade(
-        [
-            Voter(a.name, a.tier, a.trusted, a.kind == "human", a.kind == "chat")
-            for a in config.annotators
-        ]
-    )
-    target = reference(voters)
-    first = next(voter for voter in voters if not voter.person)
-    critic = config.critic
-    judge = blind_annotator(config, voters) if config.generation.enabled else None
-    votes = {}
-    for voter in voters:
-        audits = [0, 0]
-        if target is not None and (not voter.person or voter == target):
-            later = math.ceil(critic.audit_share * batch)
-            audits = [critic.audit_first + later * (r - 1) for r in rounds]
-        sent_on = math.ceil(critic.escalate_share * batch)
-        label = [batch * r for r in rounds] if voter == first else [0, sent_on * rounds[1]]
-        sweep = 0 if voter.person else max(0, texts - batch * rounds[0])
-        most = min(audits[1] + label[1] + sweep, texts)
-        fewest = min(audits[0] + label[0], most)
-        if voter.person:
-            questions = config.human.questions_per_round
-            fewest, most = min(fewest, questions * rounds[0]), min(most, questions * rounds[1])
-        most *= critic.attempts if voter.repeats else 1
-        if config.ensemble.guarantee is not None and voter == target:
-            last = config.ensemble.guarantee.size
-            fewest, most = min(fewest + last, texts), max(most, min(most + last, texts))
-        if voter == target and voter.trusted and config.stopping.audit_changes:
-            room = config.human.questions_per_round if voter.person else max(AUDITS)
-            changes = min(room, max(AUDITS)) if room >= min(AUDITS) else 0
-            most = max(most, min(most + changes, texts))
-        if voter.repeats:
-            checks = critic.checks
-            most += math.ceil((checks.order + checks.template + checks.retest) * most)
-        if voter.name == judge:
-            most += _written(config, texts) * rounds[1]
-        votes[voter.name] = (fewest, most)
-    return votes
-
-
 def _agent_lines(config: RunConfig, rounds: tuple[int, int]) -> list[Line]:
     lines = []
     for name, model, decisions in (
@@ -282,13 +242,6 @@ def _agent_lines(config: RunConfig, rounds: tuple[int, int]) -> list[Line]:
         if model is not None:
             lines.append(_agent_line(name, model, rounds, decisions))
     return lines
-
-
-def _written(config: RunConfig, texts: int) -> int:
-    """Most texts that are written in a round; each gets one blind label."""
-    share = config.generation.max_share
-    room = math.floor(share / (1 - share) * texts)
-    return min(config.generation.per_class * len(config.task.labels), room)
 
 
 def _line(cost: _Cost, what: str, votes: tuple[int, int]) -> Line:

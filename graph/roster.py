@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents.ensemble import Voter, reference
-from ..agents.membership import Membership, find_broken, find_dispensable
+from ..agents.membership import Membership, find_broken, find_dispensable, find_readmitted
 from ..agents.panel import Panel
 from ..tools.ledger import Decision
 from .context import RunContext
@@ -24,19 +24,24 @@ class Roster:
 
     Attributes:
         voters: The cascade without those that are dropped.
-        dropped: Names.
+        beside: By the name of each that is dropped, whom it was dropped for; see `Membership`.
         classes: Class numbers that an annotator may be asked about, where that is restricted.
     """
 
     voters: tuple[Voter, ...]
-    dropped: frozenset[str]
+    beside: Mapping[str, str | None]
     classes: Mapping[str, frozenset[int]]
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """Names of those that are dropped."""
+        return frozenset(self.beside)
 
     def open_to(self, names: Sequence[str], label: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each annotator may be asked about items with these labels so far, (n, m)."""
         open_ = np.ones((len(label), len(names)), bool)
         for column, name in enumerate(names):
-            if name in self.dropped:
+            if name in self.beside:
                 open_[:, column] = False
             elif name in self.classes:
                 open_[:, column] = np.isin(label, sorted(self.classes[name]))
@@ -51,26 +56,40 @@ def roster(ctx: RunContext, fresh: Sequence[Membership] = ()) -> Roster:
         fresh: Decisions of the present step.
     """
     number = {label: position for position, label in enumerate(ctx.labels)}
-    dropped = {member.annotator for member in fresh if member.action == "drop"}
+    earlier = [
+        Membership(
+            member["annotator"],
+            member["action"],
+            member["reason"],
+            {},
+            tuple(number[name] for name in member["labels"]),
+            member.get("beside"),
+        )
+        for decision in _earlier(ctx, KIND)
+        for member in decision.decision["members"]
+    ]
+    beside: dict[str, str | None] = {}
     classes: dict[str, frozenset[int]] = {}
-    for decision in _earlier(ctx, KIND):
-        for member in decision.decision["members"]:
-            if member["action"] == "drop":
-                dropped.add(member["annotator"])
-            else:
-                classes[member["annotator"]] = frozenset(number[name] for name in member["labels"])
-    classes |= {m.annotator: frozenset(m.classes) for m in fresh if m.action == "restrict"}
-    voters = tuple(voter for voter in ctx.voters if voter.name not in dropped)
-    return Roster(voters, frozenset(dropped), classes)
+    for member in [*earlier, *fresh]:
+        if member.action == "drop":
+            beside[member.annotator] = member.beside
+        elif member.action == "restrict":
+            classes[member.annotator] = frozenset(member.classes)
+        else:
+            beside.pop(member.annotator, None)
+            classes.pop(member.annotator, None)
+    voters = tuple(voter for voter in ctx.voters if voter.name not in beside)
+    return Roster(voters, beside, classes)
 
 
 def judge_members(
     ctx: RunContext, step: int, round_: int, audited: int, fit: RoundFit | None, panel: Panel
 ) -> list[Membership]:
-    """Decide who is asked no more, and write it down once.
+    """Decide who is asked no more, and who is asked again, and write it down once.
 
     Broken annotators are looked for among all answers of the audit sample and of the round; the
-    others are judged when enough is audited.
+    others are judged when enough is audited. Who comes back is judged with the others from the next
+    round on.
     """
     settings = ctx.config.ensemble
     if not settings.membership:
@@ -93,7 +112,9 @@ def judge_members(
             keep,
             classes=len(ctx.labels),
             tolerance=settings.tolerance,
+            restricted=now.classes,
         )
+    found += find_readmitted(roster(ctx, found).beside)
     fresh = [member for member in found if not _known(now, member)]
     if fresh:
         _write_down(ctx, step, round_, fresh)
@@ -119,6 +140,7 @@ def _write_down(ctx: RunContext, step: int, round_: int, found: Sequence[Members
             "action": member.action,
             "labels": [ctx.labels[label] for label in member.classes],
             "reason": member.reason,
+            **({"beside": member.beside} if member.beside else {}),
         }
         for member in found
     ]

@@ -11,6 +11,8 @@ import numpy as np
 from ..tools.audit import stratified_interval
 from ..tools.ledger import CHECK_ATTEMPTS, Consensus
 from ..tools.money import to_usd
+from ..tools.watch.agreement import right_on_audits
+from .consistency import consistency_so_far
 from .context import RunContext
 from .corrections import corrected_since
 from .evaluation import against_gold
@@ -90,6 +92,7 @@ def summarise(ctx: RunContext, state: RunState, status: str) -> dict[str, Any]:
             "gold": asdict(gold) if gold else None,
         },
         "annotators": _annotators(ctx, state["audited"], spending),
+        "consistency": consistency_so_far(ctx),
         "agents": _agents(spending),
         "curve": _curve(ctx),
         "stop_checks": [d.evidence for d in ctx.ledger.log.decisions("stop_check")],
@@ -181,11 +184,11 @@ def _annotators(
     kinds = {settings.name: settings for settings in ctx.config.annotators}
     votes: Counter[str] = Counter()
     invalid: Counter[str] = Counter()
-    for vote in ctx.ledger.votes.all():
-        if vote.attempt >= CHECK_ATTEMPTS:
-            continue
+    first = [vote for vote in ctx.ledger.votes.all() if vote.attempt < CHECK_ATTEMPTS]
+    for vote in first:
         votes[vote.annotator] += 1
         invalid[vote.annotator] += vote.label is None
+    right = right_on_audits(first, {name for name, one in kinds.items() if one.trusted})
     table = []
     for row in panel_table(ctx, panel):
         name = str(row["annotator"])
@@ -197,6 +200,7 @@ def _annotators(
                 "trusted": kinds[name].trusted,
                 "votes": votes[name],
                 "invalid": invalid[name],
+                "right": asdict(right[name]) if name in right else None,
                 "spent_usd": to_usd(spent),
             }
         )
@@ -213,6 +217,7 @@ def _agents(spending: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _curve(ctx: RunContext) -> list[dict[str, Any]]:
     checks = {d.round: d.evidence.get("check") for d in ctx.ledger.log.decisions("stop_check")}
+    batches = {d.round for d in ctx.ledger.log.decisions("batch")}
     rows = []
     previous: Any = None
     for number, metrics, predictions in ctx.ledger.log.rounds():
@@ -223,6 +228,7 @@ def _curve(ctx: RunContext) -> list[dict[str, Any]]:
         rows.append(
             {
                 "round": number,
+                "in_round": number in batches,
                 **metrics,
                 "spent_usd": to_usd(metrics["spent"]),
                 "moved": moved,

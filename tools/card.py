@@ -17,12 +17,14 @@ from .report import (
     count,
     guaranteed,
     kept_round,
+    kept_student,
     number,
     percent,
     share_interval,
     usd,
     why_stopped,
 )
+from .report.consistency import consistency_words
 from .task import TaskConfig
 
 Summary: TypeAlias = Mapping[str, Any]
@@ -67,6 +69,7 @@ def write_card(path: Path, summary: Summary, task: TaskConfig) -> None:
         _about(summary, task),
         _labels(summary, task),
         _making(summary),
+        *_consistency(summary),
         _quality(summary),
         _money(summary),
         _use(summary),
@@ -91,7 +94,7 @@ def _front_matter(summary: Summary, task: TaskConfig) -> str:
 def _about(summary: Summary, task: TaskConfig) -> str:
     labels, run = _part(summary, "labels"), plain(summary.get("name") or NOTHING)
     student = (
-        f" The student of round {summary['best_round']} classifies texts still to come."
+        f" The student of {kept_student(summary)} classifies texts still to come."
         if summary.get("best_round")
         else " There is no student."
     )
@@ -153,12 +156,24 @@ def _making(summary: Summary) -> str:
             "yes" if row.get("trusted") else "no",
             count(row.get("votes")),
             count(row.get("invalid")),
-            percent(row.get("reliability")) if row.get("audited") else "not audited",
+            accuracy(row["right"]) if row.get("right") else "not audited",
         )
         for row in summary.get("annotators") or []
     ]
     head = ("annotator", "kind", "trusted", "votes", "invalid", "right on audited texts")
     return f"{text}\n\n{_table(head, voters)}" if voters else text
+
+
+def _consistency(summary: Summary) -> list[str]:
+    """One section, or none where nothing was checked."""
+    told = consistency_words(summary)
+    if not told:
+        return []
+    lines = [f"- {plain(name)}: {' '.join(plain(line) for line in lines)}" for name, lines in told]
+    return [
+        "## How consistent the annotators were\n\nSome questions were put again, on texts drawn at "
+        "random. What came back is a measurement and no vote.\n\n" + "\n".join(lines)
+    ]
 
 
 def _quality(summary: Summary) -> str:

@@ -28,6 +28,7 @@ def neighbour_disagreement(
     weights: Floats | None = None,
     exclude: NDArray[np.bool_] | None = None,
     rows: Ints | None = None,
+    against: Ints | None = None,
 ) -> NDArray[np.float64]:
     """Share of the k nearest labelled neighbours that carry another label, by similarity.
 
@@ -42,6 +43,7 @@ def neighbour_disagreement(
         exclude: (n,) items that are no evidence (synthetic ones): never neighbours, still scored.
         rows: the q items to score, such as those labelled this round; None scores all. The time is
             that of the q x n similarities.
+        against: (q,) labels that those are held to; None holds them to their own.
 
     Returns:
         (q,) values in [0, 1]; 0 where an item has no neighbour of positive weight.
@@ -54,6 +56,7 @@ def neighbour_disagreement(
         raise ValueError(f"{labels.shape} labels for {n} vectors and k = {k}")
     base = np.arange(n) if exclude is None else np.flatnonzero(~exclude)
     scored = np.arange(n) if rows is None else np.asarray(rows, dtype=np.intp)
+    held = labels[scored] if against is None else against
     result = np.zeros(len(scored))
     unit = _unit(vectors)
     for start in range(0, len(scored), _QUERIES):
@@ -62,7 +65,7 @@ def neighbour_disagreement(
         weight = np.asarray(np.maximum(similarity, 0.0), dtype=np.float64)
         if weights is not None:
             weight *= weights[columns]
-        other = labels[columns] != labels[queries, None]
+        other = labels[columns] != held[start : start + _QUERIES, None]
         total = weight.sum(axis=1)
         against = (weight * other).sum(axis=1)
         result[start : start + _QUERIES] = np.minimum(

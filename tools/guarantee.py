@@ -16,22 +16,29 @@ passing there: so with probability 1 - alpha, ``E <= c`` wherever it was passed.
 the lowest is kept where ``c - e <= eps (M - a)``: then at most a share eps is wrong of the labels
 that *nobody has audited*. The audited ones, which are right once they are corrected, do not help to
 meet eps. Labels of equal score are accepted together or not at all.
+
+Where an expert labels others of these texts, and rightly, eps may be a share of the accepted and of
+the expert's labels together. ``E <= c`` wherever it was passed does not depend on how many those
+are: the limit by which a threshold is kept may be counted when they are known.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor, log
+from math import ceil, log
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Ints: TypeAlias = NDArray[np.integer[Any]]
-Of = Literal["accepted", "pool"]
 
+LAST_AUDIT = "last_audit"
+"""Kind of the decision that holds the sample, and purpose of its questions."""
+REST = "rest_escalated"
+"""The same of the texts that go to the trusted annotator afterwards."""
 STEPS = 20
 """Thresholds that are tried at most: more find one more label, and are one more chance to fail."""
 SLIPS = 9
@@ -40,6 +47,8 @@ none, a single slip of the audit would end the sequence before it began."""
 _OF_MOST = 0.3
 """The same as a share of what could be borne if all labels were accepted: where the audit is small,
 a start far down would ask for luck."""
+_ANSWERED = 0.95
+"""Share of the labels of an expert that are counted on: some texts fit none, or are left open."""
 _CAUTION = 0.7
 """Share of the wrong labels that the scores announce that the audit is counted on to find."""
 
@@ -61,6 +70,23 @@ class GuaranteeConfig(BaseModel):
         description="Texts drawn at random at the end and put to the trusted annotator; none: as "
         "many as bear a few wrong labels.",
     )
+    rest: Literal["set_apart", "escalate"] = Field(
+        "set_apart",
+        description="What becomes of texts whose labels can not be accepted: set apart, or put to "
+        "the trusted annotator, the least probable first, as far as the budget goes.",
+    )
+    of: Literal["accepted", "delivered"] = Field(
+        "accepted",
+        description="Labels of which the error is a share: those that are accepted, or, where the "
+        "rest is escalated, these and the labels that the trusted annotator gives the rest. More "
+        "is accepted then.",
+    )
+
+    @model_validator(mode="after")
+    def _delivered_are_escalated(self) -> GuaranteeConfig:
+        if self.of == "delivered" and self.rest != "escalate":
+            raise ValueError("of: delivered needs rest: escalate; or leave it at accepted")
+        return self
 
     @property
     def size(self) -> int:
@@ -99,7 +125,9 @@ def accept_labels(
     *,
     error: float,
     confidence: float = 0.9,
-    of: Of = "accepted",
+    expert: int = 0,
+    gave: int | None = None,
+    lowest: float = 0.0,
     steps: int = STEPS,
     slips: int = SLIPS,
 ) -> Acceptance:
@@ -113,9 +141,12 @@ def accept_labels(
         wrong: (n,) whether the audited label was wrong.
         error: eps in (0, 1).
         confidence: 1 - alpha in (0, 1).
-        of: Share of what may be wrong: of the accepted labels that were not audited, or, as in the
-            PAC labels of Candes et al., of all that were not audited, where the rest goes to an
-            expert and is right.
+        expert: To how many of the other texts an expert is meant to give right labels, so it is
+            known before the audit: eps is then a share of the accepted and of these together. As
+            many as there are: the PAC labels of Candes et al.
+        gave: To how many the expert has given one in the end. Much fewer than were meant prove
+            less, and often nothing: as many wrong labels are then a greater share.
+        lowest: No threshold below is taken: what the expert was asked about is no label to accept.
         steps: Thresholds that are tried at most.
         slips: Wrong audited labels that the first threshold must bear at most.
 
@@ -131,29 +162,42 @@ def accept_labels(
 
     n, size = len(audited), len(scores)
     needed = audits_needed(error, confidence, size)
+    sequence = candidates(scores, n, error, confidence, expert=expert, steps=steps, slips=slips)
+    least = np.asarray([candidate.threshold for candidate in sequence])
+    allowed = np.asarray([candidate.allowed for candidate in sequence], np.int64)
+    total, found, slipped = (
+        len(some) - np.sort(some).searchsorted(least)
+        for some in (scores, scores[audited], scores[audited][wrong])
+    )
+    left = total - found
+    others = size - n - left
+    given = _ANSWERED * np.minimum(others, expert) if gave is None else np.minimum(others, gave)
+    labelled = left + np.floor(given)
+    # Wrong ones: eps of what nobody audited, and those that the audit itself found.
+    most = np.floor(error * labelled + 1e-9).astype(np.int64) + slipped
+    # Whether as many wrong labels may be there as are allowed, and as many as eps bears.
+    passed, borne = (
+        (total <= limit)
+        | (hypergeom.cdf(slipped, total, np.minimum(limit + 1, total), found) <= 1 - confidence)
+        for limit in (allowed, most)
+    )
     kept = None
-    sequence = candidates(scores, n, error, confidence, of=of, steps=steps, slips=slips)
-    for place, candidate in enumerate(sequence, 1):
-        above = scores >= candidate.threshold
-        seen = above[audited]
-        total, found, slipped = int(above.sum()), int(seen.sum()), int(wrong[seen].sum())
-        whole, drawn = (total, found) if of == "accepted" else (size, n)
-
-        most = floor(error * (whole - drawn) + 1e-9) + slipped
-        # Whether as many wrong labels may be there as are allowed, and as many as eps bears.
-        passed, borne = (
-            total <= limit or hypergeom.cdf(slipped, whole, limit + 1, drawn) <= 1 - confidence
-            for limit in (candidate.allowed, most)
-        )
-        if not passed:
-            break
+    for k in range(len(sequence) if passed.all() else int(passed.argmin())):
         # Where all thresholds were passed, the sequence goes on with fewer and fewer allowed at the
         # last one: the labels are better than their scores announced.
-        last = place == len(sequence)
-        if total > found and (candidate.allowed <= most or (last and borne)):
-            kept = (candidate.threshold, total - found, found, slipped)
+        last = k == len(sequence) - 1
+        bears = allowed[k] <= most[k] or (last and borne[k])
+        if left[k] > 0 and least[k] >= lowest and bears:
+            kept = k
     if kept is not None:
-        return Acceptance(*kept, n, needed)
+        return Acceptance(
+            threshold=float(least[kept]),
+            accepted=int(left[kept]),
+            audited=int(found[kept]),
+            wrong=int(slipped[kept]),
+            audits=n,
+            needed=needed,
+        )
     if n == size:
         why = "no label was left that the audit did not look at"
     elif n < needed or not sequence:
@@ -177,7 +221,7 @@ def candidates(
     error: float,
     confidence: float,
     *,
-    of: Of = "accepted",
+    expert: int = 0,
     steps: int = STEPS,
     slips: int = SLIPS,
 ) -> list[Candidate]:
@@ -193,7 +237,7 @@ def candidates(
         audits: Size of the audit sample.
         error: eps.
         confidence: 1 - alpha.
-        of: As for `accept_labels`.
+        expert: As for `accept_labels`.
         steps: Most thresholds.
         slips: Wrong audited labels that the first threshold must bear at most.
 
@@ -211,17 +255,19 @@ def candidates(
     wanted = np.linspace(size / (2 * steps), size, 2 * steps)
     grid = np.unique(np.searchsorted(totals, wanted - 1e-9))
     totals, announced, values = totals[grid], announced[grid], values[grid]
-    whole = totals if of == "accepted" else np.full(len(grid), size)
-    drawn = np.round(audits * whole / size)
+    drawn = np.round(audits * totals / size)
     # Half a deviation more than is expected: the kept threshold is measured by what was drawn.
-    likely = drawn + 0.5 * np.sqrt(drawn * (1 - whole / size) * (1 - audits / size))
-    rate = np.minimum(announced / whole, error) * _CAUTION
-    found = np.maximum(binom.ppf(0.1, drawn, rate), 0)
-    allowed = np.maximum(np.floor(error * (whole - likely) + found), 0)
-    bad = np.minimum(allowed + 1, whole)
+    likely = drawn + 0.5 * np.sqrt(drawn * (1 - totals / size) * (1 - audits / size))
+    left = np.maximum(totals - likely, 0)
+    others = np.maximum(size - audits - left, 0)
+    labelled = left + _ANSWERED * np.minimum(others, expert)
+    rate = np.minimum(announced / totals, error * labelled / np.maximum(left, 1)) * _CAUTION
+    found = np.maximum(binom.ppf(0.1, drawn, np.minimum(rate, 1)), 0)
+    allowed = np.maximum(np.floor(error * labelled + found), 0)
+    bad = np.minimum(allowed + 1, totals)
     alpha = 1 - confidence
-    most = np.asarray(hypergeom.ppf(alpha, whole, bad, drawn), np.float64)
-    most -= hypergeom.cdf(most, whole, bad, drawn) > alpha  # the quantile lies at alpha or above
+    most = np.asarray(hypergeom.ppf(alpha, totals, bad, drawn), np.float64)
+    most -= hypergeom.cdf(most, totals, bad, drawn) > alpha  # the quantile lies at alpha or above
     most[allowed >= totals] = np.inf
     if not (most >= 0).any():
         return []

@@ -66,9 +66,10 @@ def next_dollars(check: Check, usd: float) -> NextDollars:
     )
     text = (
         f"Another ${usd:,.2f} buys about {expected:.2f} points of {_target(check)} "
-        f"({low:.2f} to {high:.2f}), worth {show(round(check.value * expected / 100))}; "
-        f"at most {at_most:.2f}."
+        f"({low:.2f} to {high:.2f}), worth {show(round(check.value * expected / 100))}"
     )
+    # A bound of 100 points or close to it says nothing: more money than the window has cost.
+    text += f"; at most {at_most:.2f}." if steady <= 1 else "."
     return NextDollars(expected, low, high, at_most, text)
 
 

@@ -21,6 +21,8 @@ BUCKETS = 4
 """Stretches of the shown list whose shares are compared: first, ..., last."""
 FEWEST_FLIPS = 6
 """Answers that must have changed before their positions are tested: fewer can prove nothing."""
+FOLLOWS = 0.01
+"""p-value below which changed answers are said to follow the order of the labels."""
 STABLE = 0.95
 """Agreement of repeated answers below which a model is called unstable."""
 DROP = 0.03

@@ -41,8 +41,7 @@ class ChatAnnotator:
     Args:
         config: Endpoint, price, and how it is asked.
         task: The label set and guidelines.
-        prompts: Holds ``annotator/classify``, ``annotator/classify_many`` and
-            ``annotator/classify_reworded``, the one-text question in other words.
+        prompts: Holds the templates that `Wording` names.
         ledger: Pays and remembers.
         stop: Whether the run has been asked to stop; asked before each try.
         examples: Texts that people have labelled, the latest last; looked up at each `ask`.

@@ -9,11 +9,11 @@ from ...tools.prompts import Message, Prompt, PromptLibrary
 from ...tools.task import TaskConfig
 from ..paid_call import request_key
 from .annotator import Example, Question
-from .orders import label_order, reworded
+from .orders import denied, label_order, reworded
 from .settings import ChatAnnotatorConfig
 
 ONE, MANY = "annotator/classify", "annotator/classify_many"
-REWORDED = "annotator/classify_reworded"
+REWORDED, OBJECTED = "annotator/classify_reworded", "annotator/classify_objected"
 EXAMPLES = 8
 """Most labelled texts that are shown beside a question."""
 
@@ -24,8 +24,8 @@ class Wording:
     Args:
         config: How the model is asked.
         task: The label set and guidelines.
-        prompts: Holds ``annotator/classify``, ``annotator/classify_many`` and
-            ``annotator/classify_reworded``.
+        prompts: Holds ``annotator/classify``, ``annotator/classify_many``,
+            ``annotator/classify_reworded`` and ``annotator/classify_objected``.
     """
 
     def __init__(
@@ -33,21 +33,20 @@ class Wording:
     ) -> None:
         self._config, self._task = config, task
         self._prompt = prompts.get(ONE if config.items_per_request == 1 else MANY)
-        self._reworded = prompts.get(REWORDED)
+        self._reworded, self._objected = prompts.get(REWORDED), prompts.get(OBJECTED)
         content = task.model_dump_json(include={"name", "labels", "guidelines"})
         # What is usual is left out, so that answers of earlier versions are not paid for twice.
         asked = [config.reasons, *([] if config.confidence == "stated" else [config.confidence])]
-        self._hash = request_key(self._prompt.hash, content, *asked)
-        self._reworded_hash = request_key(self._reworded.hash, content, *asked)
+        self._rest = [content, *asked]
 
     def size(self, questions: Sequence[Question]) -> int:
-        """Texts in one request; the other wording is for one alone."""
-        other = any(reworded(question.attempt) for question in questions)
+        """Texts in one request; the other wordings are for one alone."""
+        other = any(self._of(question.attempt) is not self._prompt for question in questions)
         return 1 if other else self._config.items_per_request
 
     def template(self, questions: Sequence[Question]) -> Prompt:
         """The template of a request."""
-        return self._reworded if reworded(questions[0].attempt) else self._prompt
+        return self._of(questions[0].attempt)
 
     def beside(self, questions: Sequence[Question], known: Sequence[Example]) -> list[Example]:
         """The examples that are shown with a request, of those that are known."""
@@ -57,7 +56,7 @@ class Wording:
 
     def hash_of(self, question: Question, shown: Sequence[Example]) -> str:
         """What stands in the ledger for the wording of a request."""
-        usual = self._reworded_hash if reworded(question.attempt) else self._hash
+        usual = request_key(self._of(question.attempt).hash, *self._rest)
         if not shown:
             return usual
         return request_key(usual, [[example.text, example.label] for example in shown])
@@ -85,12 +84,18 @@ class Wording:
             shared["want_confidence"] = False
         if shown:
             shared["examples"] = [{"text": one.text, "label": one.label} for one in shown]
-        if reworded(attempt):
-            return self._reworded.render(**shared, text=questions[0].text)
-        if self._config.items_per_request == 1:
-            return self._prompt.render(**shared, text=questions[0].text)
+        prompt, wrong = self._of(attempt), denied(attempt)
+        if wrong is not None:
+            shared["denied"] = labels[wrong]["name"]
+        if prompt is not self._prompt or self._config.items_per_request == 1:
+            return prompt.render(**shared, text=questions[0].text)
         items = [{"id": str(n), "text": q.text} for n, q in enumerate(questions, 1)]
-        return self._prompt.render(**shared, items=items)
+        return prompt.render(**shared, items=items)
+
+    def _of(self, attempt: int) -> Prompt:
+        if denied(attempt) is not None:
+            return self._objected
+        return self._reworded if reworded(attempt) else self._prompt
 
 
 def beside(known: Sequence[Example], questions: Sequence[Question]) -> list[Example]:

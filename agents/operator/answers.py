@@ -9,9 +9,11 @@ from ...tools.ledger import CHECK_ATTEMPTS
 from ...tools.money import NANO, show, to_nano
 from ...tools.outlook import next_dollars
 from ...tools.plateau import Check
-from ...tools.watch import RunReader
+from ...tools.watch import RunReader, run_status
 from ...tools.watch.confusion import Confusion, confusions, items_between
 from ...tools.watch.lines import Line
+from ...tools.watch.live import Live
+from ...tools.watch.measures import corrections_note
 from ...tools.watch.queue import blind_items
 from ...tools.watch.stop_words import in_plain_words
 from .commands import command_rows
@@ -39,7 +41,8 @@ def answer(question: Question, reader: RunReader, facts: Facts) -> tuple[str, li
         title = "Confusions" if not question.labels else " and ".join(question.labels)
         return title, about_confusion(reader, question.labels)
     if question.about == "next_dollars":
-        return f"What another ${question.usd:,.2f} would buy", about_next(reader, question.usd)
+        title = f"What another ${question.usd:,.2f} would buy"
+        return title, about_next(reader, facts, question.usd)
     title, tell = {
         "status": ("Status", about_status),
         "money": ("Money", about_money),
@@ -94,6 +97,8 @@ def about_quality(reader: RunReader, facts: Facts) -> list[Line]:
     lines = []
     if facts.state == "finished" and (summary := _summary(reader)) is not None:
         lines += _delivered(summary)
+        if note := corrections_note(Live(reader), run_status(reader.folder)):
+            lines.append(Line(f"That is {note}."))
     rows = reader.rows("SELECT round, metrics FROM rounds ORDER BY round DESC LIMIT 1")
     if not rows:
         return lines or [Line("Nothing is known yet: no round has ended.")]
@@ -128,6 +133,9 @@ def about_item(reader: RunReader, item: str) -> list[Line]:
     """An item's text, label and votes; its label only where an audit is not still blind."""
     text = reader.texts([item]).get(item)
     if text is None:
+        if (first := reader.same_text(item)) is not None:
+            same = f"The row {item} has the same text as {first}, and so its label:"
+            return [Line(same), *about_item(reader, first)]
         return [Line(f"The pool has no item {item!r}.")]
     # An answer is kept in the ledger, and read again with the chat: a text may be of megabytes.
     lines = [Line(clip(text, ALONE), "item", item)]
@@ -191,13 +199,16 @@ def about_confusion(reader: RunReader, labels: tuple[str, ...]) -> list[Line]:
     return lines
 
 
-def about_next(reader: RunReader, usd: float) -> list[Line]:
+def about_next(reader: RunReader, facts: Facts, usd: float) -> list[Line]:
     """What more money would buy, by the last check of the stop rule."""
     check = _last_check(reader)
     if check is None:
         return [Line("Nothing can be said: no round has been checked yet.")]
     bought = next_dollars(check, usd)
-    lines = [Line(bought.text)]
+    lines = []
+    if facts.state == "finished":
+        lines.append(Line("The run is finished and buys nothing more. By its last check:"))
+    lines.append(Line(bought.text))
     if bought.expected_points is not None:
         worth = check.value * bought.expected_points / 100
         verb = "less than" if worth < usd * NANO else "no less than"
@@ -227,6 +238,8 @@ def about_stopping(reader: RunReader, facts: Facts) -> list[Line]:
             for gate in evidence.get("gates", [])
             if not gate["passed"] and not gate.get("waived")
         ]
+    if facts.state == "finished":
+        return lines
     cap = "no money cap" if facts.cap is None else f"the cap of {show(facts.cap)}"
     rounds = reader.config.get("stopping", {}).get("max_rounds")
     lines.append(Line(f"At the latest it ends at {cap}, or after {rounds} rounds."))

@@ -141,7 +141,10 @@ def question(name: str) -> Build:
 
 def why(heard: Heard) -> Question:
     """The question about one item."""
-    return Question("why", items=(_item(heard.part("item"), heard.facts),))
+    said = (heard.part("item") or "").strip().strip(QUOTES)
+    item = _item(said, heard.facts)
+    # The answer says that it is another item's, under the id that was asked for.
+    return Question("why", items=(said if heard.facts.same_text(said) == item else item,))
 
 
 def _item(words: str | None, facts: Facts) -> str:
@@ -154,6 +157,8 @@ def _item(words: str | None, facts: Facts) -> str:
             such = f", as in `why {facts.an_item}`" if facts.an_item else ""
             raise NotUnderstood(f"open an item on the page Items, or say its id{such}.", near=False)
         return facts.item
+    if (first := facts.same_text(said)) is not None:
+        return first
     raise NotUnderstood(f"the pool has no item {said[:80]!r}.")
 
 

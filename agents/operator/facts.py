@@ -32,6 +32,7 @@ class Facts:
         an_item: Id of an item of the pool, for an example.
         item: The item that the page is about, for "this".
         by: Name of the operator.
+        same_text: Item that has the text of an input row which repeats it.
     """
 
     name: str = "run"
@@ -49,6 +50,7 @@ class Facts:
     item: str | None = None
     by: str = OPERATOR
     has_item: Callable[[str], bool] = lambda _: True
+    same_text: Callable[[str], str | None] = lambda _: None
     label_of: Callable[[str], str] = lambda _: "no label yet"
     unanswered: Callable[[], int] = lambda: 0
 
@@ -82,6 +84,7 @@ def read_facts(reader: RunReader, *, item: str | None = None, by: str = OPERATOR
         item=item if known else None,
         by=by or OPERATOR,
         has_item=lambda wanted: _has_item(reader, wanted),
+        same_text=reader.same_text,
         label_of=lambda wanted: label_now(reader, wanted),
         unanswered=lambda: unanswered(reader),
     )

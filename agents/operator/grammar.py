@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .builders import Heard, guideline
 from .commands import COMMANDS, GUIDELINE, Command
@@ -79,13 +79,57 @@ def _matches(words: str) -> Iterator[tuple[Command, re.Match[str]]]:
 
 
 def _near(words: str) -> tuple[str, ...]:
-    """Documented forms that are like a sentence."""
+    """Documented forms that are like a sentence: misspelt, or about the same."""
     forms = [form for command in COMMANDS for form in command.forms]
     said = words.casefold()[:200]
     by_form = {re.sub(r"\[.*?\]", "", form).strip().casefold(): form for form in forms}
-    like = difflib.get_close_matches(said, list(by_form), 3, 0.55)
-    first = said.split()[:1]
+    # Likeness of letters alone says little of a whole sentence.
+    like = difflib.get_close_matches(said, list(by_form), 3, 0.75)
+    first = [word for word in said.split()[:1] if word not in _EVERYWHERE]
     # A misspelt or half-known first word says more than the rest.
     heads = [form for form in by_form if first and difflib.get_close_matches(
         first[0], [form.split()[0]], 1, 0.75)]  # fmt: skip
-    return tuple(dict.fromkeys(by_form[form] for form in [*like, *heads]))[:4]
+    found = [*(by_form[form] for form in [*like, *heads]), *_about_the_same(said)]
+    return tuple(dict.fromkeys(found))[:4]
+
+
+def _about_the_same(said: str) -> list[str]:
+    """First forms of the commands with which a sentence shares most of its telling words."""
+    telling = [word for word in _WORD.findall(said) if word not in _EVERYWHERE]
+    scores = {}
+    for command in COMMANDS:
+        forms = _telling(command.forms)
+        others = _telling([command.what, *(pattern.pattern for pattern in command.patterns)])
+        hits = [2 if _among(word, forms) else 1 if _among(word, others) else 0 for word in telling]
+        if sum(map(bool, hits)) * 2 >= len(telling):
+            scores[command.forms[0]] = sum(hits)
+    best = max(scores.values(), default=0)
+    return [form for form, score in scores.items() if score == best > 0][:2]
+
+
+def _telling(texts: Iterable[str]) -> set[str]:
+    # What stands for a name, such as LABEL, is in capitals.
+    return {word for text in texts for word in _WORD.findall(text)} - _EVERYWHERE
+
+
+def _among(word: str, known: set[str]) -> bool:
+    if len(word) < _STEM:
+        return word in known
+    return any(
+        len(other) >= _STEM and (word.startswith(other) or other.startswith(word))
+        for other in known
+    ) or bool(difflib.get_close_matches(word, known, 1, 0.8))
+
+
+_WORD = re.compile(r"[a-z]{3,}")
+_STEM = 4
+"""Letters from which a word that begins another one is taken for the same."""
+_EVERYWHERE = frozenset(
+    _WORD.findall(
+        "about all and any are been but can could did does for from get give had has have how into "
+        "just let may more much not now one our out please put run shall should show such tell "
+        "than that the them then there these they this too use very want was were what when where "
+        "which who why will with would you your"
+    )
+)
+"""Words that say nothing of what a sentence is about."""

@@ -295,7 +295,7 @@ def _settled(
         raise ConfigError(f"offer {offer} was answered before.")
     if number is None:
         return outcome
-    return replace(outcome, directive=number, what=note or f"ordered (directive {number})")
+    return replace(outcome, directive=number, what=note or f"ordered (order {number})")
 
 
 def _ledger(reader: RunReader) -> closing[Ledger]:

@@ -60,7 +60,7 @@ def show(console: Console, quote: Quote, config: RunConfig) -> None:
     from ...tools.money import show as usd
     from ...tools.money import to_nano
     from ..intake import gold_warning, rejected_lines
-    from ..quoted import remarks
+    from ..quoted import ENDS, remarks
 
     rejected = f", {quote.rejected:,} rows can not be used" if quote.rejected else ""
     least, most = quote.rounds
@@ -94,11 +94,7 @@ def show(console: Console, quote: Quote, config: RunConfig) -> None:
         f"Value of accuracy: {usd(quote.value.nano)} from 0 to 1, "
         f"{usd(quote.value.nano // 100)} a point ({quote.value.explanation})."
     )
-    console.print(
-        "The low end stops as early as the rule allows; the high end runs every round and sends "
-        "every label through the whole cascade. Tokens are in the middle of the range.",
-        style="dim",
-    )
+    console.print(f"{ENDS} Tokens are in the middle of the range.", style="dim")
     for remark in remarks(as_plain(quote), "{:,}".format, lambda amount: usd(to_nano(amount))):
         console.print(remark, soft_wrap=True, markup=False)
     console.print()

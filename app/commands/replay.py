@@ -110,6 +110,8 @@ def _show(console: Console, found: Replay) -> None:
 def _show_stops(console: Console, rows: list[StopRow]) -> None:
     from rich.table import Table
 
+    from ..rules_in_words import NO_GATES, rule_lines
+
     table = Table(title="Where each rule would have stopped", title_justify="left")
     table.add_column("Rule")
     for name in ("Round", "Labels", "Spent", "Audit", "Gold", "Spent + errors"):
@@ -128,6 +130,9 @@ def _show_stops(console: Console, rows: list[StopRow]) -> None:
             _usd(row.cost_usd),
         )
     console.print(table)
+    console.print(NO_GATES, style="dim", soft_wrap=True)
+    for line in rule_lines(row.rule for row in rows):
+        console.print(line, style="dim", soft_wrap=True, markup=False)
 
 
 def _show_labels(console: Console, found: Reweighed) -> None:

@@ -51,7 +51,7 @@ def stop(run: Run, runs: Runs = RUNS) -> None:
 
     number = order(folder)
     typer.echo(
-        f"{folder.name}: told to pause (directive {number}); `labelwright status` shows when it is "
+        f"{folder.name}: told to pause (order {number}); `labelwright status` shows when it is "
         "paused."
     )
 
@@ -101,7 +101,7 @@ def _show_one(console: Console, state: dict[str, Any]) -> None:
     for name, value in lines:
         console.print(f"  {name:<11} {value}", soft_wrap=True)
     for line in _orders(state["directives"]):
-        console.print(f"  {'Directive':<11} {line}", soft_wrap=True)
+        console.print(f"  {'Order':<11} {line}", soft_wrap=True)
 
 
 def _name(state: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_datetime, format_time, format_timedelta
 from babel.numbers import format_decimal, format_percent
 
 from ...tools.money import NANO, to_nano
@@ -67,11 +67,13 @@ def at(when: datetime | str | float) -> str:
     )
 
 
-def clock(when: datetime | str | float) -> str:
-    """A moment in the reader's time zone: the time only."""
-    return format_datetime(
-        _moment(when).astimezone(reader_zone()), "HH:mm:ss", locale=reader_locale()
-    )
+def when(moment: datetime | str | float, now: datetime | None = None) -> str:
+    """A moment in the reader's time zone: the time alone where it is of today."""
+    zone = reader_zone()
+    here = _moment(moment).astimezone(zone)
+    if here.date() != (now or datetime.now(UTC)).astimezone(zone).date():
+        return at(here)
+    return str(format_time(here, "medium", locale=reader_locale()))
 
 
 def ago(when: datetime | str | float, now: datetime | None = None) -> str:

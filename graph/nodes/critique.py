@@ -18,7 +18,7 @@ from ...agents.critic import Ruling, rule_on_labels
 from ...agents.critic_agent import review, same_voter
 from ...agents.ensemble import Ask, Voter, ask, next_voter
 from ...agents.panel import Panel
-from ...agents.verdict import declined_by_gold, gold_labels, weigh
+from ...agents.verdict import Verdict, declined_by_gold, gold_labels, weigh
 from ...tools.aggregation import NO_VOTE, effective_weights
 from ...tools.ledger import Decision
 from ..checks import flagged_labels, flags_of_new, unstable_labels
@@ -126,8 +126,7 @@ def critique(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     settle_labels(ctx, state["step"], round_, rulings, ballot, verdict, panel)
     asks, questions = _orders(ctx, rulings)
     if not state["passes"]:
-        sure = dict(zip(batch, verdict.p_correct.tolist(), strict=True))
-        asks += _checks(ctx, state, rulings, sure)
+        asks += _checks(ctx, state, rulings, batch, verdict)
     questions = _merge(state["questions"], questions)
     _write_down(ctx, state, rulings, panel, reviewed.by)
     if not asks and not questions:
@@ -204,17 +203,25 @@ def _orders(ctx: RunContext, rulings: list[Ruling]) -> tuple[list[Ask], list[Ask
 
 
 def _checks(
-    ctx: RunContext, state: RunState, rulings: Sequence[Ruling], sure: Mapping[str, float]
+    ctx: RunContext,
+    state: RunState,
+    rulings: Sequence[Ruling],
+    batch: Sequence[str],
+    verdict: Verdict,
 ) -> list[Ask]:
     """What is asked again in this round to see whether answers are stable."""
-    order = sorted(rulings, key=lambda ruling: sure[ruling.item_id])
+    row = {item: at for at, item in enumerate(batch)}
+    order = sorted(rulings, key=lambda ruling: float(verdict.p_correct[row[ruling.item_id]]))
+    kept = [ruling.item_id for ruling in order if ruling.action == "accept"]
+    top = np.argsort(-verdict.posterior, axis=1, kind="stable")[:, :2].tolist()
     chosen = choose_checks(
         [voter for voter in roster(ctx).voters if voter.name not in _out_of_reach(state)],
         ctx.ledger.votes.all(),
         # Those that are sent on anyway get a better answer than the same annotator's.
-        [ruling.item_id for ruling in order if ruling.action == "accept"],
+        {item: (top[row[item]][0], top[row[item]][1]) for item in kept},
+        [ruling.item_id for ruling in order if ruling.action in PURPOSES or ruling.soft],
         ctx.config.critic.checks,
-        len(ctx.labels),
+        ctx.labels,
         ctx.rng(state["round"], "checks"),
     )
     if chosen.asks:

@@ -18,14 +18,17 @@ from ...agents.critic import Ruling
 from ...agents.ensemble import Ask, distinct_voters
 from ...agents.panel import Panel
 from ...agents.verdict import Verdict, weigh
+from ...tools.guarantee import REST
 from ...tools.ledger import Consensus, Decision
 from ..context import RunContext
 from ..corrections import corrected_since, take_corrections
 from ..directives import FINISH, take
+from ..escalation import escalate_rest
 from ..guarantee import (
     PROVEN,
     audit_under_way,
     draw_last_audit,
+    escalated,
     finished_labels,
     judge_labels,
     last_audit,
@@ -33,6 +36,7 @@ from ..guarantee import (
     proof_stands,
     questions_left,
     rulings,
+    trusted_rulings,
     unanswered_audits,
 )
 from ..labelled import labelled_items, training_set
@@ -101,7 +105,7 @@ def finish(state: RunState, runtime: Runtime[RunContext]) -> RunState:
     if ctx.config.ensemble.guarantee is None:
         _deliver(ctx, state, kept, panel, _settle_open(ctx, state, ballot, verdict, panel, kept))
         return {**update, "go": "end"}
-    asks = [] if ended else _last_questions(ctx, state, panel, fit)
+    asks = [] if ended else _last_questions(ctx, state, panel, fit, open_items)
     if asks and asks[0]["annotator"] in ctx.people:
         return {**update, "questions": asks, "put": 0, "go": "ask_human"}
     if asks:
@@ -210,15 +214,37 @@ def _settle_open(
 
 
 def _last_questions(
-    ctx: RunContext, state: RunState, panel: Panel, fit: RoundFit | None
+    ctx: RunContext,
+    state: RunState,
+    panel: Panel,
+    fit: RoundFit | None,
+    open_items: list[str],
 ) -> list[Ask]:
-    """What the last audit has still to ask; nothing once an attempt has brought no answer."""
-    items = last_audit(ctx)
+    """What the last audit has still to ask, and then of the rest, where that is escalated.
+
+    Nothing once an attempt has brought no answer.
+    """
+    items, sent = last_audit(ctx), escalated(ctx)
+    late = time_is_up(ctx, state)
     if items is None:
-        items = [] if time_is_up(ctx, state) else draw_last_audit(ctx, state, panel, fit)
-    elif not any(report["answered"] for report in state["reports"]):
+        return [] if late else questions_left(ctx, draw_last_audit(ctx, state, panel, fit))
+    answered = any(report["answered"] for report in state["reports"])
+    if sent is not None:
+        return questions_left(ctx, sent.decision["items"], REST) if answered else []
+    if asks := questions_left(ctx, items) if answered else []:
+        return asks
+    if late:
         return []
-    return questions_left(ctx, items)
+    tested = {*finished_labels(ctx, state, panel, fit, items).ballot.item_ids}
+    untested = _untested(ctx, state, open_items, tested)
+    return questions_left(ctx, escalate_rest(ctx, state, panel, fit, items, untested), REST)
+
+
+def _untested(
+    ctx: RunContext, state: RunState, open_items: list[str], tested: set[str]
+) -> list[str]:
+    """Texts without a trusted label that no last audit could be drawn from."""
+    return sorted({*open_items, *unanswered_audits(ctx, state["audited"])} - tested)
 
 
 def _settle_proven(
@@ -229,13 +255,27 @@ def _settle_proven(
     open_items: list[str],
     ended: bool,
 ) -> list[Consensus]:
-    """Accept what the last audit has proven, and set the rest apart."""
-    drawn = last_audit(ctx)
-    finished = finished_labels(ctx, state, panel, fit, drawn or [])
+    """Accept what the last audit has proven and the trusted annotator has labelled."""
+    drawn, sent = last_audit(ctx), escalated(ctx)
+    rest = sent.decision["items"] if sent else []
+    finished = finished_labels(ctx, state, panel, fit, drawn or [], rest)
     proven = judge_labels(ctx, finished, panel)
     if ended and not drawn:
         proven = replace(proven, why_not="the operator ended the run before its last audit")
+    tested = set(finished.ballot.item_ids)
+    ruled = rulings(ctx, finished, panel, proven)
+    others = {*_untested(ctx, state, open_items, tested), *rest} - tested
+    ballot, verdict = _weigh(ctx, sorted(others), panel, fit)
+    why = "no last audit could test it"
+    ruled_others = [
+        trusted or Ruling(item, "set_apart", why)
+        for item, trusted in zip(ballot.item_ids, trusted_rulings(ballot, panel), strict=True)
+    ]
     shown = proof(ctx, finished, panel, proven)
+    if sent:
+        asked = [ruling for ruling in (*ruled, *ruled_others) if ruling.item_id in set(rest)]
+        shown["escalated"] = len(asked)
+        shown["escalated_labels"] = sum(ruling.action == "accept" for ruling in asked)
     ctx.ledger.log.decide(
         Decision(state["step"], state["round"], "critic", PROVEN, shown, proven.why_not)
     )
@@ -243,25 +283,21 @@ def _settle_proven(
         ctx,
         state["step"],
         state["round"],
-        rulings(ctx, finished, panel, proven),
+        ruled,
         finished.ballot,
         finished.delivered,
         panel,
         student_speaks=fit is not None,
     )
-    tested = set(finished.ballot.item_ids)
     if proven.threshold is None:
-        rest = [item for item in open_items if item not in tested]
-        ballot, verdict = _weigh(ctx, rest, panel, fit)
+        open_ = [item for item in dict.fromkeys((*open_items, *rest)) if item not in tested]
+        ballot, verdict = _weigh(ctx, open_, panel, fit)
         return settled + _settle_open(ctx, state, ballot, verdict, panel, int(fit is not None))
-    untested = sorted({*open_items, *unanswered_audits(ctx, state["audited"])} - tested)
-    ballot, verdict = _weigh(ctx, untested, panel, fit)
-    why = "no last audit could test it"
     return settled + settle_labels(
         ctx,
         state["step"],
         state["round"],
-        [Ruling(item, "set_apart", why) for item in untested],
+        ruled_others,
         ballot,
         verdict,
         panel,

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from labelwright.agents.ballot import by_pattern, count_votes
-from labelwright.tools.ledger import Vote
+from labelwright.tools.ledger import CHECK_ATTEMPTS, Vote
 
 LABELS = ("a", "b", "c")
 
 
-def vote(annotator, label, attempt=0):
+def vote(annotator, label, attempt=0, purpose="label"):
     invalid = None if label else "truncated"
-    return Vote("i", annotator, label, invalid, "h", attempt, "label", 1)
+    return Vote("i", annotator, label, invalid, "h", attempt, purpose, 1)
 
 
 def test_of_several_valid_answers_the_last_counts_and_invalid_ones_are_counted():
@@ -44,6 +44,25 @@ def test_a_label_that_left_the_label_set_is_no_vote():
     counted = count_votes({"x": [vote("cheap", "gone")]}, ["cheap"], LABELS)
     assert counted.votes.tolist() == [[-1]]
     assert counted.answers.tolist() == [[1]]
+
+
+def test_other_answers_of_an_annotator_tell_how_far_it_repeats_itself():
+    check = CHECK_ATTEMPTS
+    counted = count_votes(
+        {
+            "x": [vote("cheap", "a"), vote("cheap", "b", check), vote("cheap", "a", check + 1)],
+            "y": [vote("cheap", "c"), vote("cheap", None, check), vote("strong", "b")],
+            "z": [vote("cheap", None), vote("cheap", "a", check)],
+            "objected": [vote("cheap", "a"), vote("cheap", "b", 4 * check, "check_counter")],
+        },
+        ["cheap", "strong"],
+        LABELS,
+    )
+    assert counted.votes.tolist() == [[0, -1], [2, 1], [-1, -1], [0, -1]]
+    # Answers that were no label say nothing, and a check is no vote.
+    expected = np.asarray([[0.5, np.nan], *[[np.nan, np.nan]] * 3])
+    assert np.array_equal(counted.repeated, expected, equal_nan=True)
+    assert np.array_equal(counted.take(np.asarray([1, 0])).repeated[1], expected[0], equal_nan=True)
 
 
 @pytest.mark.parametrize("annotators", [1, 6, 40, 90])

@@ -74,11 +74,92 @@ def test_a_draw_has_every_arm_and_comes_out_the_same_again(cascade, data, monkey
     assert cascade.run_one(("made_up", "price", 1), data=data, audits=40) == drawn
     figures = cascade.show([drawn], ["price"])
     assert figures["all"]["price"]["panel"]["goal"] == 0.25
+    # An audit of a third of the texts costs more than a quarter of the panel.
+    assert set(drawn.capped) == {"strongest", "dearest"}
+    assert drawn.capped["dearest"].usd <= 0.4 * drawn.singles[-1].usd + 1e-12
+    assert set(drawn.informed) <= set(drawn.capped)
     value = cascade.show_value([drawn])["made_up"]["0.3"]
     assert value["router"]["mean"] == pytest.approx(
         drawn.router[-1].accuracy - drawn.router[-1].usd / (drawn.texts * 0.3)
     )
     assert set(value["others_less_router"]) == {"cheapest", "dearest", "best_by_audit", "panel"}
+
+
+def test_the_majority_counts_every_vote_alike(cascade, data):
+    bench = cascade.prepare(cascade.load_set(data, "made_up"), [0, 1, 2], 40, 1)
+    votes = bench.votes[:, :-1]
+    label = (votes.sum(axis=1) >= 2).astype(np.int64)
+    assert cascade.majority_of(bench).accuracy == pytest.approx(
+        (label == bench.gold)[~bench.audited].mean()
+    )
+
+
+def test_who_knows_the_annotators_from_one_half_scores_the_other_with_the_same_money(
+    cascade, data, monkeypatch
+):
+    bench = cascade.prepare(cascade.load_set(data, "made_up"), [0, 1, 2], 20, 1)
+    bought = cascade.cascade
+    told = []
+
+    def watched(part, student, first, error_cost, budget):
+        asked, label = bought(part, student, first, error_cost, budget)
+        scored = ~part.audited
+        # The student has no more labels to learn from than the router that is judged.
+        assert (part.teaches.sum(), (part.teaches & part.audited).sum()) == (70, 20)
+        told.append((part.audited.sum(), scored.sum(), part.usd(asked & scored[:, None])))
+        assert budget - part.usd(part.told) == pytest.approx(0.01 * scored.sum() / 120)
+        return asked, label
+
+    monkeypatch.setattr(cascade, "cascade", watched)
+    monkeypatch.setattr(cascade, "TOLD", 25)
+    found = cascade.informed(bench, cascade.first_student(bench), 1e9, 0.01)
+    # 20 audited and 25 told, 50 scored, whose votes cost their share of the money at most.
+    assert [counts[:2] for counts in told] == [(45, 50), (45, 50)]
+    assert all(usd <= 0.01 * 50 / 120 + 1e-12 for *_, usd in told)
+    assert all(0.5 < accuracy <= 1 for accuracy in found)
+
+
+def test_a_student_is_trained_on_labels_that_may_teach_it(cascade, data, monkeypatch):
+    bench = cascade.prepare(cascade.load_set(data, "made_up"), [0, 1, 2], 20, 1)
+    bench.teaches[bench.half == 1] = False
+    taught = []
+
+    def student(self, rows, labels, weights):
+        taught.extend(rows.tolist())
+        return np.full((len(self.gold), 2), 0.5)
+
+    monkeypatch.setattr(type(bench), "student", student)
+    cascade.full_panel(bench, student(bench, np.arange(0), None, None))
+    assert set(taught) == set(np.flatnonzero(bench.half != 1))
+
+
+def test_a_miss_was_possible_only_where_who_knows_the_annotators_does_not_miss(cascade):
+    figures = sys.modules["cascade_figures"]
+    target, short = (figures.Point(10, right, (right, right)) for right in (0.8, 0.7))
+
+    def drawn(capped, informed):
+        return figures.Drawn(
+            "s",
+            ["a"],
+            "3",
+            [target],
+            target,
+            target,
+            [target],
+            [target],
+            [],
+            capped,
+            informed,
+            0,
+            9,
+        )
+
+    made = drawn({"dearest": target}, {})
+    possible = drawn({"dearest": short}, {"dearest": (0.7, 0.9)})
+    hopeless = drawn({"dearest": short}, {"dearest": (0.7, 0.89)})
+    draws = [made, possible, hopeless]
+    assert [figures.reachable(one, "dearest") for one in draws] == [True, True, False]
+    assert figures.less_target(possible, "dearest") == pytest.approx(-0.1)
 
 
 def test_a_share_is_read_off_the_upper_edge_of_a_curve(cascade):

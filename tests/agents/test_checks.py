@@ -8,9 +8,12 @@ import pytest
 from labelwright.agents.annotators.orders import (
     FIRST_ATTEMPT,
     check_of,
+    denied,
     label_order,
+    objection_to,
     other_orders,
     reworded,
+    turned_pair,
 )
 from labelwright.agents.checks import (
     FLAGS,
@@ -37,9 +40,10 @@ def answered(n, annotator="m"):
     return [vote(f"i{number:03}", annotator=annotator) for number in range(n)]
 
 
-def choose(votes, doubtful=(), shares=SHARES, voters=(MODEL,), seed=0):
+def choose(votes, doubtful=(), shares=SHARES, voters=(MODEL,), seed=0, disputed=()):
     rng = np.random.default_rng(seed)
-    return choose_checks(voters, votes, list(doubtful), shares, len(LABELS), rng)
+    pairs = dict.fromkeys(doubtful, (3, 1))
+    return choose_checks(voters, votes, pairs, list(disputed), shares, LABELS, rng)
 
 
 def given_to(asks):
@@ -59,6 +63,35 @@ def test_a_check_of_the_order_shows_every_label_in_another_order(classes):
         assert label_order(classes, FIRST_ATTEMPT["check_order"] + variant) == order
     for purpose in ("check_template", "check_retest"):
         assert label_order(classes, FIRST_ATTEMPT[purpose]) == usual
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5, 77])
+def test_two_labels_stand_side_by_side_and_turned_round(classes):
+    usual = list(range(classes))
+    seen = set()
+    for one in usual:
+        for other in usual[:one]:
+            attempt = turned_pair(classes, one, other)
+            assert attempt == turned_pair(classes, other, one)
+            assert check_of(attempt) == "check_order"
+            assert not reworded(attempt)
+            order = label_order(classes, attempt)
+            assert sorted(order) == usual
+            # The one that came second in the first question comes right before the other.
+            assert order.index(one) + 1 == order.index(other)
+            if classes > 3:
+                assert {one, other}.isdisjoint({order[0], order[-1]})
+            seen.add(attempt)
+    assert len(seen) == classes * (classes - 1) // 2
+
+
+def test_an_objection_names_the_label_it_objects_to():
+    attempts = [objection_to(label) for label in (0, 4, 150)]
+    assert [check_of(attempt) for attempt in attempts] == ["check_counter"] * 3
+    assert [denied(attempt) for attempt in attempts] == [0, 4, 150]
+    others = (0, 1, *FIRST_ATTEMPT.values(), turned_pair(5, 1, 2))
+    assert [denied(attempt) for attempt in others if attempt not in attempts] == [None] * 6
+    assert label_order(5, attempts[1]) == [0, 1, 2, 3, 4]
 
 
 def test_an_attempt_says_what_it_is():
@@ -119,13 +152,52 @@ def test_nobody_is_asked_again_who_can_not_answer_otherwise():
     assert choose(votes, shares=none).asks == []
 
 
+def test_a_doubtful_label_is_asked_with_its_two_best_side_by_side():
+    votes = answered(100)
+    chosen = choose(votes, [f"i{number:03}" for number in range(50)])
+    asked = {
+        item: ask["attempt"]
+        for ask in chosen.asks
+        if ask["purpose"] == "check_order"
+        for item in ask["items"]
+    }
+    queued, random = chosen.queued["m"]["check_order"], chosen.random["m"]["check_order"]
+    assert {asked[item] for item in queued} == {turned_pair(len(LABELS), 1, 3)}
+    # What is drawn at random meets orders that have nothing to do with its answers.
+    cyclic = range(FIRST_ATTEMPT["check_order"], FIRST_ATTEMPT["check_order"] + 5)
+    assert all(asked[item] in cyclic for item in random)
+    assert sorted(asked) == sorted([*queued, *random])
+
+
+def test_only_disputed_labels_are_objected_to_and_only_where_it_is_wanted():
+    votes = [vote("i0", "b"), vote("i1", None), *answered(100)[2:], vote("j", "c", annotator="x")]
+    disputed = ["j", "i1", "i0", "i050", "i051", "i052"]
+    assert choose(votes, disputed=disputed, shares=CheckShares()).random["m"].keys() == {
+        "check_order",
+        "check_template",
+    }
+    shares = CheckShares(order=0, template=0, retest=0, counter=0.02)
+    chosen = choose(votes, doubtful=["i060"], disputed=disputed, shares=shares)
+    # The objection is to what the annotator itself has said; where it said nothing there is none.
+    assert [(a["purpose"], a["attempt"], a["items"]) for a in chosen.asks] == [
+        ("check_counter", objection_to(0), ["i050"]),
+        ("check_counter", objection_to(1), ["i0"]),
+    ]
+    assert (chosen.random["m"], chosen.queued["m"]) == (
+        {"check_counter": []},
+        {"check_counter": ["i0", "i050"]},
+    )
+    assert choose([*votes, *given_to(chosen.asks)], disputed=disputed, shares=shares).asks == []
+    assert choose(votes, doubtful=["i060"], shares=shares).asks == []
+
+
 def test_the_same_run_asks_the_same_again():
     assert choose(answered(100), seed=3) == choose(answered(100), seed=3)
     assert choose(answered(100), seed=3) != choose(answered(100), seed=4)
 
 
 def test_answers_stand_beside_the_first_ones():
-    order, template, retest = FIRST_ATTEMPT.values()
+    order, template, retest, counter = FIRST_ATTEMPT.values()
     votes = [
         vote("x", "a"),
         vote("x", "b", attempt=1),
@@ -138,20 +210,25 @@ def test_answers_stand_beside_the_first_ones():
         vote("w", "a"),
         vote("w", "a", attempt=retest),
         vote("x", "e", attempt=order, annotator="other"),
+        vote("v", "b"),
+        vote("v", "c", attempt=turned_pair(5, 1, 2)),
+        vote("v", "d", attempt=counter + 1),
     ]
     checked = checked_answers(votes, "m", LABELS)
     found = {
         purpose: (c.items, c.first.tolist(), c.again.tolist()) for purpose, c in checked.items()
     }
     assert found == {
-        "check_order": (["x"], [0], [[2]]),
+        "check_order": (["v", "x"], [1, 0], [[2], [2]]),
         "check_template": (["y"], [1], [[-1]]),
         # One of two repetitions is no test.
         "check_retest": (["z"], [3], [[3, 4]]),
+        "check_counter": (["v"], [1], [[3]]),
     }
     usual, again = checked["check_order"].places(5)
-    assert usual.tolist() == [[0, 1, 2, 3, 4]]
-    assert [again[0].tolist().index(place) for place in range(5)] == other_orders(5)[2]
+    assert usual.tolist() == [[0, 1, 2, 3, 4]] * 2
+    assert [again[1].tolist().index(place) for place in range(5)] == other_orders(5)[2]
+    assert [again[0].tolist().index(place) for place in range(5)] == [4, 2, 1, 3, 0]
 
 
 def test_a_label_falls_with_the_last_of_its_supporters():
@@ -164,3 +241,6 @@ def test_a_label_falls_with_the_last_of_its_supporters():
     assert unstable(checked, {"x": ["m", "other"]}) == {}
     # The annotator that changed its mind was outvoted anyway.
     assert unstable(checked, {"x": ["other"]}) == {}
+    # Who gives in to an objection may have been right.
+    gave_in = [vote("x", "a"), vote("x", "b", attempt=objection_to(0))]
+    assert unstable({"m": checked_answers(gave_in, "m", LABELS)}, {"x": ["m"]}) == {}

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from labelwright.agents.ballot import Ballot
-from labelwright.agents.membership import better_than_chance, find_broken, find_dispensable
+from labelwright.agents.membership import (
+    better_than_chance,
+    find_broken,
+    find_dispensable,
+    find_readmitted,
+)
 from labelwright.agents.panel import learn_panel
 
 K = 4
@@ -78,7 +83,9 @@ def test_the_last_one_and_those_to_be_kept_stay():
 # -- bad or redundant on the audit --
 
 
-def dispensable(columns, truth=None, *, keep=("person",), tolerance=0.02, **prices):
+def dispensable(
+    columns, truth=None, *, keep=("person",), tolerance=0.02, restricted=None, **prices
+):
     n = len(next(iter(columns.values())))
     audit = ballot_of({**columns, "person": truth_of(n) if truth is None else truth})
     panel = learn_panel(
@@ -101,6 +108,7 @@ def dispensable(columns, truth=None, *, keep=("person",), tolerance=0.02, **pric
         keep,
         classes=K,
         tolerance=tolerance,
+        restricted=restricted,
     )
 
 
@@ -109,6 +117,8 @@ def test_one_that_guesses_is_dropped_after_the_first_audits():
     (member,) = dispensable(columns)
     assert (member.annotator, member.action) == ("middle", "drop")
     assert member.reason.startswith("bad")
+    # Nobody's leaving could make it of use.
+    assert member.beside is None
     # Even the cheapest: another is surely better, and it is no better than chance.
     columns = panel_of(n=40, cheap=lambda t, c, r: r.integers(K, size=40))
     assert [m.annotator for m in dispensable(columns)] == ["cheap"]
@@ -122,9 +132,48 @@ def test_a_dearer_copy_is_redundant_when_enough_is_audited():
     (member,) = dispensable(panel_of(n=200, strong=copy))
     assert (member.annotator, member.evidence["rival"]) == ("strong", "cheap")
     assert member.reason.startswith("redundant")
+    assert member.beside == "cheap"
     # The cheaper one of the two stays, whoever that is.
     (member,) = dispensable(panel_of(n=200, strong=copy), cheap=30.0)
     assert member.annotator == "cheap"
+
+
+def readmitted(dropped):
+    return [(m.annotator, m.action) for m in find_readmitted(dropped)]
+
+
+def test_one_comes_back_when_its_place_is_free_again():
+    assert readmitted({"strong": "cheap"}) == []
+    assert readmitted({"strong": "cheap", "cheap": None}) == [("strong", "admit")]
+    # A third one holds the places of both, until it goes as well.
+    chain = {"strong": "middle", "middle": "cheap"}
+    assert readmitted(chain) == []
+    assert readmitted({**chain, "cheap": None}) == [("strong", "admit"), ("middle", "admit")]
+    # Who was dropped for what it is stays out.
+    assert readmitted({"strong": None, "cheap": None}) == []
+
+
+def test_a_restriction_is_lifted_when_audits_speak_against_it():
+    # Strong is right on the label 0, which the others often take for 1; else all are copies.
+    def spoilt(truth, columns, rng):
+        return np.where(truth == 0, rng.random(len(truth)) < 0.6, columns["cheap"])
+
+    def copy(truth, columns, rng):
+        return np.where(truth == 0, 0, columns["cheap"])
+
+    columns = panel_of(n=400, cheap=spoilt, middle=spoilt, strong=copy)
+    before = {"strong": (2, 3)}
+    (member,) = [m for m in dispensable(columns, restricted=before) if m.annotator == "strong"]
+    assert member.action == "admit"
+    assert member.evidence["added"] > 0.02
+    # Asked where it is of use it stays restricted, and without a restriction there is none to lift.
+    kept = {"strong": (0, 1)}
+    assert "admit" not in {m.action for m in dispensable(columns, restricted=kept)}
+    assert "admit" not in {m.action for m in dispensable(columns)}
+    # With nobody left beside whom it was superfluous it is free.
+    alone = {"strong": columns["strong"]}
+    assert [m.action for m in dispensable(alone, restricted=before)] == ["admit"]
+    assert dispensable(alone) == []
 
 
 def test_one_that_is_better_stays():

@@ -242,6 +242,29 @@ def test_a_near_miss_is_answered_with_what_may_be_meant(said, near):
 
 
 @pytest.mark.parametrize(
+    ("said", "near"),
+    [
+        ("tell me the accuracy of my labels", "how good are the labels"),
+        ("could you stop spending my money", "cap $3"),
+        ("which labels were confused by whom", "what confuses LABEL and LABEL"),
+        ("explain the stopping rule to me", "when will it stop"),
+        ("I want to correct a label", "relabel ITEM as LABEL"),
+        ("please pause everything", "pause"),
+    ],
+)
+def test_what_is_said_in_other_words_is_answered_with_the_command_about_it(said, near):
+    read = parse(said, FACTS)
+    assert isinstance(read, Unclear)
+    assert near in read.near
+    assert len(read.near) <= 4
+
+
+@pytest.mark.parametrize("said", ["the weather is fine", "<script>alert(1)</script>", "zzz", "why"])
+def test_nothing_is_suggested_for_what_is_about_something_else(said):
+    assert parse(said, FACTS).near == ()
+
+
+@pytest.mark.parametrize(
     ("said", "facts", "why"),
     [
         ("pause", {"state": "stopped"}, "nothing to pause"),

@@ -11,7 +11,7 @@ from doubles.operator_run import HOSTILE, write_run
 from labelwright.agents.operator.facts import read_facts
 from labelwright.agents.operator.talk import carried_out, messages, settle, tell
 from labelwright.tools.errors import ConfigError, LedgerError
-from labelwright.tools.ledger import OPERATOR, Call, Ledger, Settlement
+from labelwright.tools.ledger import OPERATOR, Call, Decision, Ledger, Settlement
 from labelwright.tools.reviews import Review
 from labelwright.tools.watch import RunReader
 
@@ -67,6 +67,8 @@ def directives(reader):
         ("proposals", ["1. [open] relabel items", "$0.20", "price unknown",
                        "Expected: up to 2 labels"]),
         ("help", ["cap $3 / raise the cap to 3 dollars"]),
+        ("why twin", ["The row twin has the same text as m4, and so its label:",
+                      "where is parcel 4", "Now: delivery, by person, round 1"]),
         ("hepl", ["Did you mean: help?"]),
         ("\udcff broken \x00", ["none of the commands"]),
     ],
@@ -77,6 +79,39 @@ def test_answers_are_the_ledgers(reader, said, told):
     for line in told:
         assert line in words(reply)
     assert directives(reader) == []
+
+
+def test_a_finished_run_is_told_as_one(open_run):
+    reader = open_run(state="finished")
+    why = words(tell(reader, "why did it stop", by="Ada"))
+    assert "Value A = $100.00" in why
+    assert "At the latest" not in why
+    assert "At the latest it ends" in words(tell(open_run(), "why did it stop", by="Ada"))
+    bought = words(tell(reader, "what would $5 buy", by="Ada"))
+    assert bought.startswith("The run is finished and buys nothing more. By its last check:\n")
+    assert "buys about" in bought
+    assert "at most" not in bought, "of more than the window has cost no bound is known"
+    assert "at most" in words(tell(reader, "what would $0.01 buy", by="Ada"))
+
+
+def test_corrections_are_told_beside_the_figure_of_the_audit(open_run):
+    reader = open_run(state="finished")
+    labels = {"estimate": 1.0, "low": 0.9, "high": 1.0, "n": 40}
+    summary = {"labels": {"accepted": 9, "texts": 9}, "quality": {"labels": labels}}
+    (reader.folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    good = "how good are the labels"
+    assert "correct" not in words(tell(reader, good, by="Ada"))
+    with Ledger(reader.folder / "ledger.sqlite", create=False) as ledger:
+        made = {"items": {"m4": "billing"}, "examples": []}
+        ledger.log.decide(Decision(90, 2, OPERATOR, "corrections", made, {}))
+    told = words(tell(reader, good, by="Ada"))
+    assert "Delivered labels: 100.0% right (95 % interval 90.0% to 100.0%, 40 audited)." in told
+    assert "That is estimated from the audit; 1 corrected label counts as right in it." in told
+
+
+def test_a_row_that_repeats_a_text_is_corrected_as_the_item_that_has_it(reader):
+    offer = tell(reader, "relabel twin as billing", by="Ada").offer
+    assert offer["order"]["payload"]["item_id"] == "m4"
 
 
 def test_texts_of_the_pool_are_told_apart(reader):

@@ -42,7 +42,7 @@ def audit(n, seed=0):
     return ballot(np.stack([*others, truth], 1))
 
 
-def learned_from(votes, *, gold=("judge",), student=None):
+def learned_from(votes, *, gold=("judge",), student=None, **more):
     return learn_panel(
         votes,
         student,
@@ -53,6 +53,7 @@ def learned_from(votes, *, gold=("judge",), student=None):
         prior_strength=10.0,
         strongest_accuracy=0.85,
         student_weight=0.5,
+        **more,
     )
 
 
@@ -273,3 +274,53 @@ def test_an_answer_that_the_audit_can_not_judge_leaves_the_votes_calibrated():
     verdict = weigh(Ballot(("a", "b", "c"), NAMES, three, asked), learned, None, classes=3)
     assert verdict.calibrated.all()
     assert verdict.p_correct.tolist() == [verdict.p_correct[0]] * 3
+
+
+@pytest.mark.parametrize("feature", ["repeated", "nearby"])
+def test_repetition_and_neighbours_count_as_far_as_the_audit_shows(feature):
+    rng = np.random.default_rng(9)
+    n = 400
+    seen = audit(n)
+    right = seen.votes[:, 1] == seen.votes[:, 3]
+    votes = np.full((n, 4), NO_VOTE)
+    votes[:, 1], votes[:, 3] = seen.votes[:, 1], seen.votes[:, 3]
+    asked = np.asarray([[NO_VOTE, 1, NO_VOTE, NO_VOTE]] * 3)
+    found = {}
+    for name, told in (
+        ("telling", np.where(right, 0.9, 0.6) + rng.normal(0, 0.1, n)),
+        ("idle", rng.uniform(0.5, 1, n)),
+    ):
+        known = dict(zip((*seen.item_ids, "low", "high"), (*told, 0.5, 1.0), strict=True))
+        ids = ("low", "high", "unknown")
+
+        def nearby(items, label, known=known):
+            return np.asarray([known.get(item, np.nan) for item in items])
+
+        def repeated(items, known=known):
+            column = np.full((len(items), 4), np.nan)
+            column[:, 1] = [known.get(item, np.nan) for item in items]
+            return column
+
+        by_neighbours = feature == "nearby"
+        learned = learned_from(
+            Ballot(
+                seen.item_ids,
+                NAMES,
+                votes,
+                (votes != NO_VOTE).astype(np.int64),
+                repeated=None if by_neighbours else repeated(seen.item_ids),
+            ),
+            nearby=nearby if by_neighbours else None,
+        )
+        new = Ballot(
+            ids,
+            NAMES,
+            asked,
+            (asked != NO_VOTE).astype(np.int64),
+            repeated=None if by_neighbours else repeated(ids),
+        )
+        low, high, unknown = weigh(new, learned, None, classes=3).p_correct
+        found[name] = high - low
+        assert min(low, high) <= unknown <= max(low, high)
+    assert found["telling"] > 0.2
+    assert abs(found["idle"]) < 0.05

@@ -196,6 +196,39 @@ def test_the_only_short_column_that_never_repeats_is_the_id(tmp_path: Path) -> N
     assert found("number", "some words {}") is None, "it is the text"
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{n}.5", "1.{n}e-3", "(3.{n})", "1,2{n}", "$2{n}", "€ 1.2{n},00", "2{n} EUR", "2{n}.00 kr",
+        "USD 5.{n}", "{n}%", "2024-01-{n}", "{n}.01.2024", "{n}/1/24", "2024-01-{n}T12:30:00Z",
+        "2024-01-{n} 12:30", "{n}-Jan-2024", "Jan {n}, 2024", "12:{n}", "12:{n}:01 pm",
+        "ann{n}@example.org", "mailto:a.b+{n}@sub.example.org",
+    ],
+)  # fmt: skip
+def test_amounts_dates_and_addresses_name_no_row(tmp_path: Path, form: str) -> None:
+    def looked(column: str) -> str | None:
+        data = tmp_path / "d.jsonl"
+        lines = [
+            {"text": f"a longer text of row {n} here", column: form.format(n=n)}
+            for n in range(10, 25)
+        ]
+        data.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+        return look_at(data).id
+
+    assert looked("extra") is None
+    assert looked("Order number") is None
+
+
+@pytest.mark.parametrize(
+    "form", ["{n}", "A-{n}", "2024-{n}", "ab{n}cd", "T{n}@x", "EUR{n}", "00{n}", "{n}abc"]
+)
+def test_short_values_of_another_kind_may_name_rows(tmp_path: Path, form: str) -> None:
+    data = tmp_path / "d.jsonl"
+    lines = [{"text": f"a text of row {n} here", "extra": form.format(n=n)} for n in range(10, 25)]
+    data.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    assert look_at(data).id == "extra"
+
+
 def test_an_id_that_repeats_far_down_is_no_id(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     rows = "".join(f"{min(i, 1500)},text {i}\n" for i in range(1502))

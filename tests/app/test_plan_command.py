@@ -77,8 +77,9 @@ def test_questions_examples_and_the_chat_are_told(
     said = " ".join(cli("plan", config).stdout.split())
     quote = json.loads(cli("plan", config, "--json").stdout)
     asked, later, chat = quote["questions"], quote["examples"], quote["chat"]
-    assert f"You will be asked about {asked['expected']} questions" in said
-    assert f"at most {asked['most']}." in said
+    assert f"You will be asked {asked['fewest']} to {asked['most']} questions" in said
+    assert f"about {asked['expected']} in the middle of the range." in said
+    assert "can end a run before" in said
     assert f"Each adds about {later['tokens']} tokens to a request" in said
     assert "The chat's model (big) is paid from the cap" in said
     assert 0 < chat["usd"] < chat["most_usd"] == 0.05
@@ -91,8 +92,10 @@ def test_remarks_are_made_only_where_there_is_something_to_say() -> None:
         return remarks(quote, str, "${:.2f}".format)
 
     assert said() == said(questions=None, examples=None, chat=None) == []
-    two = {"people": ["ann", "bob"], "fewest": 3, "expected": 3, "most": 3}
+    two = {"people": ["ann", "bob"], "fewest": 3, "expected": 3, "most": 3, "remarks": []}
     assert said(questions=two) == ["The people (ann, bob) will be asked 3 questions."]
+    told = said(questions={**two, "remarks": ["No audits.", "No doubts."]})
+    assert told[1:] == ["No audits.", "No doubts."]
     free = {"model": "m", "usd": 0.0, "most_usd": 0.0}
     assert said(chat=free) == ["The chat's model (m) is free."]
 

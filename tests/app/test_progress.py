@@ -65,6 +65,11 @@ def test_without_a_terminal_there_are_plain_lines(folder: Path) -> None:
         "n = 5); $0.20 spent, $0.30 reserved of the cap of $2.00",
         "round 1: stop (cap): the caps no longer pay for cheap",
     ]
+    # The training after the last batch is in no round.
+    tally = Tally(folder, None, rounds=1)
+    assert str(tally.line({**TRAINED, "round": 1})).startswith("round 1: ")
+    assert str(tally.line({**TRAINED, "round": 2})).startswith("last training: ")
+    tally.close()
 
 
 def test_the_panel_shows_money_answers_and_the_last_decision(folder: Path) -> None:

@@ -155,8 +155,8 @@ def test_labels_without_descriptions_are_noted(cli: Cli, project: Path) -> None:
 def test_a_cap_that_was_set_is_told_as_money(cli: Cli, run_folder: Path) -> None:
     cli("resume", "a", "--usd", "0.1")
     lines = cli("status", "a").stdout.splitlines()
-    (line,) = [line for line in lines if "Directive" in line]
-    assert line.startswith("  Directive   1: cap set to $0.10")
+    (line,) = [line for line in lines if "  Order  " in line]
+    assert line.startswith("  Order       1: cap set to $0.10")
     assert "{" not in line
 
 

@@ -158,8 +158,8 @@ def test_stop_reaches_a_run_that_is_held_and_status_shows_it(cli: Cli, run_folde
     with hold(run_folder / "run.lock", "the run 'a'"):
         result = cli("stop", "a")
         assert result.exit_code == 0, result.stderr
-        assert "a: told to pause (directive 1)" in result.stdout
-        assert "Directive   1: pause (not yet taken up)" in cli("status", "a").stdout
+        assert "a: told to pause (order 1)" in result.stdout
+        assert "Order       1: pause (not yet taken up)" in cli("status", "a").stdout
 
 
 def test_status_counts_reviews_instead_of_listing_them(cli: Cli, run_folder: Path) -> None:
@@ -170,7 +170,7 @@ def test_status_counts_reviews_instead_of_listing_them(cli: Cli, run_folder: Pat
         ledger.log.acknowledge(last, "noted")
         ledger.log.direct("review", {})
     shown = cli("status", "a").stdout
-    assert [line.split(None, 1)[1] for line in shown.splitlines() if "Directive" in line] == [
+    assert [line.split(None, 1)[1] for line in shown.splitlines() if "  Order  " in line] == [
         "reviews of 1 text taken up",
         "reviews of 3 texts not yet taken up",
     ]

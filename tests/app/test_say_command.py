@@ -48,11 +48,11 @@ def test_a_script_without_a_yes_only_sees_the_change(say, folder):
 
 
 def test_a_yes_now_or_later(say, folder):
-    assert "ordered (directive 1)" in say("cap 3", "--yes", "--by", "Ada")
+    assert "ordered (order 1)" in say("cap 3", "--yes", "--by", "Ada")
     offer = json.loads(say("a point is worth $2", "--json"))["reply"]
     told = json.loads(say("--confirm", str(offer), "--json"))
     assert told["outcome"] == {
-        "status": "confirmed", "directive": 2, "what": "ordered (directive 2)", "files": []
+        "status": "confirmed", "directive": 2, "what": "ordered (order 2)", "files": []
     }  # fmt: skip
     assert directives(folder) == [
         ("cap", {"usd": 3.0, "was": 10.0}),

@@ -10,12 +10,16 @@ student is the product's, trained on the audited labels, then on the labels of t
 of sample. Accuracy is on the texts that were not audited; money is for all texts, audit included.
 A single model and the panel pay no audit beyond the votes that they are.
 
-How to read it. "made", "median" and "mean" are read off the router's curve: the cost of an error
-is picked with the accuracy of the scored texts in view, which flatters router and tiers alike.
-"held" is honest: of what the goal's money (0.40 of the single model's, 0.25 of the panel's) can
-buy, one half of the texts chooses and the other scores; its accuracy less the target's. "strongest"
-is the single model that is best on the scored texts, which nobody knows beforehand. The second
-table picks nothing: net value at stated costs of an error.
+How to read it. "capped" picks nothing: the router has the goal's money (0.40 of the single model's,
+0.25 of the panel's) as its cap, and "capped" is how often it is as accurate as the target.
+"possible" is how often it is, or would be if it knew the annotators from an audit several times as
+large that costs nothing: what misses even so is out of its reach at that price. "strongest" is the
+single model that is best on the scored texts, which nobody knows beforehand; "panel" is what the
+product makes of all votes with its student, "majority" their plain majority. "made", "median" and
+"mean" are read off the router's curve: the cost of an error is picked with the accuracy of the
+scored texts in view, which flatters router and tiers alike. "held" is honest: of what the goal's
+money can buy, one half of the texts chooses and the other scores; its accuracy less the target's.
+The second table picks nothing either: net value at stated costs of an error.
 
 The last line is one JSON object.
 """
@@ -25,147 +29,76 @@ from __future__ import annotations
 import argparse
 import json
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-from cascade_figures import STATED, Drawn, Point, show, show_value
+from cascade_ensemble import (
+    NANO,
+    Bench,
+    by_price_alone,
+    draw_by_price,
+    experience_of,
+    first_student,
+    prepare,
+)
+from cascade_figures import (
+    GOALS,
+    STATED,
+    TARGETS,
+    Drawn,
+    Point,
+    less_target,
+    ruled_out,
+    show,
+    show_value,
+    target_of,
+)
 from numpy.typing import NDArray
 from recorded_sets import RecordedSet, load_set, recorded_sets
+from threadpoolctl import threadpool_limits
 
-from labelwright.agents.ballot import Ballot
-from labelwright.agents.critic import CriticConfig
-from labelwright.agents.experience import Experience, gather
-from labelwright.agents.panel import Panel, learn_panel
+from labelwright.agents.experience import Experience
+from labelwright.agents.panel import Panel
 from labelwright.agents.routing import buy
-from labelwright.agents.verdict import Verdict, weigh
-from labelwright.tools.aggregation import NO_VOTE
-from labelwright.tools.student import StudentConfig, fit
+from labelwright.agents.verdict import Verdict
+from labelwright.tools.aggregation import NO_VOTE, tally
 
-PERSON = "person"
+Result: TypeAlias = tuple[NDArray[np.bool_], NDArray[np.int64]]
 COSTS = 4
 """Costs of an error that follow the prices, evenly spaced as logarithms; `STATED` come on top."""
+DEAR_ERROR = 10_000.0
+"""Cost of an error, in votes of the dearest annotator, where a cap is to be spent."""
+TOLD = 400
+"""Audits that `informed` is given for nothing, at most, beside the audit sample."""
 THRESHOLDS = (0.4, 0.6, 0.75, 0.85, 0.95)
-NANO = 1e9
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One ensemble on one set with its audit sample, as the product sees it.
-
-    Attributes:
-        votes: (n, m + 1) recorded votes, the person last; the person's on the audit sample only.
-        prices: (n, m + 1) nanodollars; nobody can pay the person.
-        audited: (n,) the audit sample.
-        half: (n,) which half of the other texts, 0 or 1; -1 where audited.
-    """
-
-    data: RecordedSet
-    annotators: tuple[str, ...]
-    votes: NDArray[np.int64]
-    prices: NDArray[np.float64]
-    audited: NDArray[np.bool_]
-    half: NDArray[np.int64]
-
-    def point(self, asked: NDArray[np.bool_], label: NDArray[np.int64]) -> Point:
-        """Money for the votes; accuracy on the texts that were not audited."""
-        right = label == self.data.gold
-        halves = (float(right[self.half == 0].mean()), float(right[self.half == 1].mean()))
-        return Point(self.usd(asked), float(right[~self.audited].mean()), halves)
-
-    def usd(self, asked: NDArray[np.bool_]) -> float:
-        """Money for votes, the person's fee left out."""
-        return float((self.prices * asked)[:, :-1].sum() / NANO)
-
-    def panel(self, student: NDArray[np.float64]) -> Panel:
-        """What the audit sample teaches."""
-        critic = CriticConfig()
-        return learn_panel(
-            ballot_of(self.votes, self.annotators, self.audited),
-            student[self.audited],
-            reference=PERSON,
-            gold=(PERSON,),
-            classes=self.data.classes,
-            prior_accuracy=critic.prior_accuracy,
-            prior_strength=critic.prior_strength,
-            strongest_accuracy=critic.strongest_accuracy,
-            student_weight=critic.student_weight,
-        )
-
-    def verdict(
-        self, seen: NDArray[np.int64], student: NDArray[np.float64], panel: Panel | None = None
-    ) -> Verdict:
-        """What the votes seen add up to, with the student's word."""
-        ballot = ballot_of(seen, self.annotators)
-        return weigh(ballot, panel or self.panel(student), student, classes=self.data.classes)
-
-    def student(
-        self, rows: NDArray[np.int64], labels: NDArray[np.int64], weights: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Probabilities on all texts by the product's student, out of sample on ``rows``."""
-        names = self.data.task.label_names
-        fitted = fit(StudentConfig(), self.data.vectors[rows], labels, weights, names, seed=0)
-        proba = fitted.student.predict_proba(self.data.vectors).astype(np.float64)
-        proba[rows] = fitted.out_of_sample
-        return proba
-
-
-def ballot_of(
-    votes: NDArray[np.int64],
-    annotators: tuple[str, ...],
-    rows: NDArray[np.bool_] | None = None,
-) -> Ballot:
-    """A ballot on which every answer was a vote, of some rows or all."""
-    rows = np.ones(len(votes), bool) if rows is None else rows
-    votes = votes[rows]
-    ids = tuple(str(row) for row in np.flatnonzero(rows).tolist())
-    return Ballot(ids, annotators, votes, (votes != NO_VOTE).astype(np.int64))
-
-
-def prepare(data: RecordedSet, columns: list[int], audits: int, seed: int) -> Bench:
-    """Draw the audit sample."""
-    n = len(data.texts)
-    order = np.random.default_rng(seed).permutation(n)
-    half = np.full(n, -1)
-    half[order[audits:]] = np.arange(n - audits) % 2
-    audited = half < 0
-    person = np.where(audited, data.gold, NO_VOTE)
-    prices = np.rint(data.costs[:, columns] * NANO)
-    return Bench(
-        data,
-        (*(data.annotators[column] for column in columns), PERSON),
-        np.column_stack([data.votes[:, columns], person]),
-        np.column_stack([prices, np.full(n, 1e15)]),
-        audited,
-        half,
-    )
-
-
-def first_student(bench: Bench) -> NDArray[np.float64]:
-    """The student of the audited labels."""
-    rows = np.flatnonzero(bench.audited)
-    return bench.student(rows, bench.data.gold[rows], np.ones(len(rows)))
-
-
-def experience_of(bench: Bench, student: NDArray[np.float64], panel: Panel) -> Experience:
-    """What the audit sample shows of every set of annotators."""
-    return gather(
-        ballot_of(bench.votes, bench.annotators, bench.audited),
-        student[bench.audited],
-        panel,
-        bench.data.classes,
-        background=student,
-        rng=np.random.default_rng(0),
-    )
 
 
 def cascade(
-    bench: Bench, student: NDArray[np.float64], first: Experience, error_cost: float
-) -> Point:
-    """The product's router alone, as in a sweep; twice, with a training in between."""
-    asked = audit_votes(bench)
-    for known in (first, None):
+    bench: Bench,
+    student: NDArray[np.float64],
+    first: Experience,
+    error_cost: float,
+    budget: float | None = None,
+) -> Result:
+    """The product's router alone, as in a sweep; twice, with a training in between.
+
+    Args:
+        bench: The ensemble.
+        student: The student of the audited labels.
+        first: What the audit sample shows by its word.
+        error_cost: What a wrong label costs, in nanodollars.
+        budget: USD that may be spent, audit included; half of what the audit leaves is for the
+            first of the two. ``None`` is no cap.
+
+    Returns:
+        Who was asked, shape (n, m + 1), and the labels, shape (n,).
+    """
+    asked = bench.told.copy()
+    audit = bench.usd(asked)
+    for known, share in ((first, 0.5), (None, 1.0)):
         experience = known or experience_of(bench, student, bench.panel(student))
         panel = experience.panel
         while True:
@@ -173,6 +106,9 @@ def cascade(
             verdict = bench.verdict(seen, student, panel)
             open_to = ~asked
             open_to[:, -1] = False
+            left = None
+            if budget is not None:
+                left = (audit + share * (budget - audit) - bench.usd(asked)) * NANO
             column = buy(
                 experience,
                 seen != NO_VOTE,
@@ -181,29 +117,67 @@ def cascade(
                 bench.prices,
                 open_to,
                 error_cost=error_cost,
-                left=None,
+                left=left,
             )
             wanted = np.flatnonzero(column >= 0)
             if not len(wanted):
                 break
             asked[wanted, column[wanted]] = True
         student = _trained(bench, seen, verdict)
-    return bench.point(asked, bench.verdict(seen, student).label)
+    return asked, bench.verdict(seen, student).label
 
 
-def audit_votes(bench: Bench) -> NDArray[np.bool_]:
-    """Everybody on the audit sample, shape (n, m + 1)."""
-    return np.repeat(bench.audited[:, None], bench.votes.shape[1], axis=1)
+def informed(
+    bench: Bench, student: NDArray[np.float64], error_cost: float, usd: float
+) -> tuple[float, float]:
+    """Accuracy on each half of the router that knows the annotators from the other half.
+
+    It has the same votes, money and labels to train a student on, but an audit sample several times
+    as large for nothing, which teaches it whom to ask and how to add votes up. What it misses even
+    so is out of reach at that price, as far as an audit could help.
+
+    Args:
+        bench: The ensemble.
+        student: The student of the audited labels.
+        error_cost: In nanodollars.
+        usd: Money for all texts.
+    """
+    found = []
+    for half in (0, 1):
+        others = np.flatnonzero(bench.half == 1 - half)
+        kept = bench.audited | (bench.half == half)
+        kept[others[:: -(-len(others) // TOLD)]] = True
+        rows = np.flatnonzero(kept)
+        scored = bench.half[rows] == half
+        votes = bench.votes[rows]
+        votes[:, -1] = np.where(scored, NO_VOTE, bench.gold[rows])
+        part = Bench(
+            bench.names,
+            bench.gold[rows],
+            bench.vectors[rows],
+            bench.annotators,
+            votes,
+            bench.prices[rows],
+            ~scored,
+            np.where(scored, half, -1),
+            scored | bench.audited[rows],
+        )
+        view = student[rows]
+        experience = experience_of(part, view, part.panel(view))
+        money = usd * scored.sum() / len(bench.gold) + part.usd(part.told)
+        _, label = cascade(part, view, experience, error_cost, money)
+        found.append(float((label == part.gold)[scored].mean()))
+    return found[0], found[1]
 
 
 def _trained(bench: Bench, seen: NDArray[np.int64], verdict: Verdict) -> NDArray[np.float64]:
-    rows = np.flatnonzero((seen != NO_VOTE).any(axis=1))
+    rows = np.flatnonzero((seen != NO_VOTE).any(axis=1) & bench.teaches)
     return bench.student(rows, verdict.label[rows], verdict.p_correct[rows])
 
 
 def tier_order(bench: Bench, student: NDArray[np.float64], panel: Panel, threshold: float) -> Point:
     """A cascade in the order of prices that ends where a label is probable enough."""
-    asked = audit_votes(bench)
+    asked = bench.told.copy()
     for column in range(len(bench.annotators) - 1):
         seen = np.where(asked, bench.votes, NO_VOTE)
         verdict = bench.verdict(seen, student, panel)
@@ -225,16 +199,22 @@ def full_panel(bench: Bench, student: NDArray[np.float64]) -> Point:
 
 def alone(bench: Bench, column: int, *, audit: bool = False) -> Point:
     """One annotator on every text, the others on the audit sample too if that is paid."""
-    asked = audit_votes(bench) if audit else np.zeros(bench.votes.shape, bool)
+    asked = bench.told.copy() if audit else np.zeros(bench.votes.shape, bool)
     asked[:, column] = True
     return bench.point(asked, bench.votes[:, column])
 
 
 def best_by_audit(bench: Bench, error_cost: float) -> Point:
     """The single annotator that is worth most by the audit sample, in USD for an error."""
-    right = (bench.votes == bench.data.gold[:, None])[bench.audited, :-1].mean(axis=0)
+    right = (bench.votes == bench.gold[:, None])[bench.audited, :-1].mean(axis=0)
     usual = bench.prices[:, :-1].mean(axis=0) / NANO
     return alone(bench, int(np.argmax(right * error_cost - usual)), audit=True)
+
+
+def majority_of(bench: Bench) -> Point:
+    """The plain majority of everybody's votes; of labels with as many the first is taken."""
+    label = tally(bench.votes[:, :-1], len(bench.names), None).argmax(axis=1)
+    return bench.point(np.ones(bench.votes.shape, bool), label)
 
 
 def one_draw(data: RecordedSet, columns: list[int], kind: str, audits: int, seed: int) -> Drawn:
@@ -247,32 +227,33 @@ def one_draw(data: RecordedSet, columns: list[int], kind: str, audits: int, seed
     costs = np.geomspace(max(usual.min(), 1.0), usual.max() * 500, COSTS)
     costs = np.concatenate([costs, np.asarray(STATED) * NANO])
     first = experience_of(bench, student, panel)
-    return Drawn(
+    drawn = Drawn(
         set=data.name,
         annotators=list(bench.annotators[:-1]),
         kind=kind,
         singles=[alone(bench, column) for column in range(len(columns))],
         panel=full_panel(bench, student),
-        router=[cascade(bench, student, first, cost) for cost in costs.tolist()],
+        majority=majority_of(bench),
+        router=[bench.point(*cascade(bench, student, first, cost)) for cost in costs.tolist()],
         tiers=[tier_order(bench, student, panel, threshold) for threshold in THRESHOLDS],
         best_by_audit=[best_by_audit(bench, cost) for cost in STATED],
-        audit_usd=bench.usd(audit_votes(bench)),
+        capped={},
+        informed={},
+        audit_usd=bench.usd(bench.told),
         texts=len(data.texts),
     )
-
-
-def draw_by_price(usd: NDArray[np.float64], size: int, rng: np.random.Generator) -> list[int]:
-    """One annotator of each of ``size`` stretches of the price list, cheap first."""
-    known = np.flatnonzero(np.isfinite(usd))
-    order = known[np.argsort(usd[known], kind="stable")]
-    return [int(rng.choice(part)) for part in np.array_split(order, size)]
-
-
-def by_price_alone(usd: NDArray[np.float64]) -> list[int]:
-    """The cheapest, the middle and the dearest annotator."""
-    known = np.flatnonzero(np.isfinite(usd))
-    order = known[np.argsort(usd[known], kind="stable")]
-    return [int(order[0]), int(order[len(order) // 2]), int(order[-1])]
+    # An error costs so much that only the cap ends the buying.
+    most = float(usual.max() * DEAR_ERROR)
+    budgets = {name: GOALS[name] * target_of(drawn, name).usd for name in TARGETS}
+    bought = {
+        usd: bench.point(*cascade(bench, student, first, most, usd))
+        for usd in dict.fromkeys(budgets[name] for name in TARGETS if not ruled_out(drawn, name))
+    }
+    drawn.capped.update({name: bought[usd] for name, usd in budgets.items() if usd in bought})
+    missed = [name for name in drawn.capped if less_target(drawn, name) < -1e-12]
+    told = {usd: informed(bench, student, most, usd) for usd in {budgets[name] for name in missed}}
+    drawn.informed.update({name: told[budgets[name]] for name in missed})
+    return drawn
 
 
 @lru_cache(maxsize=2)
@@ -287,7 +268,9 @@ def run_one(task: tuple[str, str, int], *, data: Path, audits: int) -> Drawn:
     usd = loaded.costs.sum(axis=0)
     rng = np.random.default_rng([seed, 0 if kind == "price" else int(kind)])
     columns = by_price_alone(usd) if kind == "price" else draw_by_price(usd, int(kind), rng)
-    return one_draw(loaded, columns, kind, audits, seed)
+    # The products are small: threads that wait for each other cost many times the work.
+    with threadpool_limits(1):
+        return one_draw(loaded, columns, kind, audits, seed)
 
 
 def main() -> None:

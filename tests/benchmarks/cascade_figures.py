@@ -14,7 +14,13 @@ from typing import Any
 
 STRONGEST_AT, PANEL_AT = 0.40, 0.25
 """Goals: shares of the cost of the strongest model, and of the full panel."""
-TARGETS = ("strongest", "dearest", "panel")
+GOALS = {
+    "strongest": STRONGEST_AT,
+    "dearest": STRONGEST_AT,
+    "panel": PANEL_AT,
+    "majority": PANEL_AT,
+}
+TARGETS = tuple(GOALS)
 STATED = (0.01, 0.03, 0.1, 0.3)
 """Costs of an error, in USD, at which the net value is shown: nothing is chosen there."""
 
@@ -35,10 +41,14 @@ class Drawn:
     Attributes:
         singles: Each annotator alone, in the order of prices.
         panel: All votes, added up by the product.
+        majority: The plain majority of all votes.
         router: The product's router at each cost of an error, `STATED` last.
         tiers: A plain cascade in the order of prices at each threshold of confidence.
         best_by_audit: At each cost of `STATED` the single model that is worth most by the audit
             sample, whose votes are paid.
+        capped: By target, the router with the goal's money to spend; none where prices rule it out.
+        informed: By target that it missed, the accuracy on each half of the router that knows the
+            annotators from the other half.
         audit_usd: What the panel's votes on the audit sample cost; part of router and tiers.
         texts: n.
     """
@@ -48,9 +58,12 @@ class Drawn:
     kind: str
     singles: list[Point]
     panel: Point
+    majority: Point
     router: list[Point]
     tiers: list[Point]
     best_by_audit: list[Point]
+    capped: dict[str, Point]
+    informed: dict[str, tuple[float, float]]
     audit_usd: float
     texts: int
 
@@ -109,9 +122,29 @@ def target_of(drawn: Drawn, name: str) -> Point:
     """What is to be reached: the most accurate single model, the dearest, or the panel."""
     if name == "panel":
         return drawn.panel
+    if name == "majority":
+        return drawn.majority
     if name == "dearest":
         return drawn.singles[-1]
     return max(drawn.singles, key=lambda point: (point.accuracy, -point.usd))
+
+
+def less_target(drawn: Drawn, name: str) -> float:
+    """Accuracy of the router with the goal's money to spend, less the target's."""
+    return drawn.capped[name].accuracy - target_of(drawn, name).accuracy
+
+
+def reachable(drawn: Drawn, name: str) -> bool:
+    """Whether the router, or the one that knows the annotators better, has reached the target."""
+    if name not in drawn.informed:
+        return True
+    return sum(drawn.informed[name]) >= sum(target_of(drawn, name).halves) - 1e-12
+
+
+def ruled_out(drawn: Drawn, name: str) -> bool:
+    """Whether the cheapest model on every text and the audit sample cost more than the goal."""
+    target = target_of(drawn, name)
+    return drawn.singles[0].usd + drawn.audit_usd > GOALS[name] * target.usd
 
 
 def summarise(draws: list[Drawn], name: str) -> dict[str, Any]:
@@ -119,9 +152,11 @@ def summarise(draws: list[Drawn], name: str) -> dict[str, Any]:
 
     It is ruled out where the cheapest model on every text and the audit sample cost more already.
     """
-    goal = PANEL_AT if name == "panel" else STRONGEST_AT
+    goal = GOALS[name]
     found: dict[str, list[float]] = {"router": [], "tiers": [], "mix": []}
     gains: dict[str, list[float]] = {"router": [], "tiers": []}
+    within: list[float] = []
+    possible: list[bool] = []
     bounded = 0
     for drawn in draws:
         target = target_of(drawn, name)
@@ -133,6 +168,8 @@ def summarise(draws: list[Drawn], name: str) -> dict[str, Any]:
         found["mix"].append(mixing(drawn, target))
         gains["router"] += held_out(drawn.router, target, goal * target.usd)
         gains["tiers"] += held_out(drawn.tiers, target, goal * target.usd)
+        within.append(less_target(drawn, name))
+        possible.append(reachable(drawn, name))
     kept = len(draws) - bounded
     result: dict[str, Any] = {"goal": goal, "draws": kept, "bounded_by_price": bounded}
     for arm, shares in found.items():
@@ -153,6 +190,12 @@ def summarise(draws: list[Drawn], name: str) -> dict[str, Any]:
         }
         for arm, known in gains.items()
     }
+    result["capped"] = {
+        "made": statistics.mean(less >= -1e-12 for less in within) if within else None,
+        "possible": statistics.mean(possible) if possible else None,
+        "accuracy_less_target": statistics.mean(within) if within else None,
+        "sd": statistics.stdev(within) if len(within) > 1 else None,
+    }
     return result
 
 
@@ -161,6 +204,7 @@ def show(draws: list[Drawn], kinds: list[str]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     print(
         f"{'set':>18} {'ensemble':>8} {'target':>9} {'draws':>5} {'apart':>5} |"
+        f" {'capped':>6} {'possible':>8} {'less target':>14} |"
         f" {'made':>5} {'median':>6} {'mean ± sd':>13} | {'tiers':>5} {'mix':>5} |"
         f" {'held - target':>17} {'tiers':>8}"
     )
@@ -170,10 +214,12 @@ def show(draws: list[Drawn], kinds: list[str]) -> dict[str, Any]:
             for target in TARGETS if mine else ():
                 row = summarise(mine, target)
                 figures.setdefault(name, {}).setdefault(kind, {})[target] = row
-                ours = row["router"]
+                ours, capped = row["router"], row["capped"]
                 print(
                     f"{name:>18} {kind:>8} {target:>9} {row['draws']:>5}"
-                    f" {row['bounded_by_price']:>5} | {_cell(ours['made'], 5)}"
+                    f" {row['bounded_by_price']:>5} | {_cell(capped['made'], 6)}"
+                    f" {_cell(capped['possible'], 8)} {_cell(capped['accuracy_less_target'], 7)} ±"
+                    f"{_cell(capped['sd'], 5)} | {_cell(ours['made'], 5)}"
                     f" {_cell(ours['median'], 6)} {_cell(ours['mean_where_reached'], 6)} ±"
                     f"{_cell(ours['sd_where_reached'], 5)} | {_cell(row['tiers']['made'], 5)}"
                     f" {_cell(row['mix']['made'], 5)} |"

@@ -31,6 +31,7 @@ import codebook_faults
 import numpy as np
 from numpy.typing import NDArray
 from recorded_sets import RecordedSet, load_set, recorded_sets
+from threadpoolctl import threadpool_limits
 
 from labelwright.agents.annotators.embedded import class_similarity, label_directions
 from labelwright.agents.ballot import Ballot
@@ -135,16 +136,13 @@ def label_errors(data: Path, name: str, draw: int) -> list[dict[str, Any]]:
         labels = votes[:, 0] if source == "one" else _consensus(votes, pool.classes)
         rows = np.flatnonzero(labels != NO_VOTE)
         order = rng.permutation(len(rows))
+        alone = source == "one"
+        given = pool, similarity_of(data, name)[rows], rows, labels[rows], votes[rows]
+        student = student_of(pool, rows, labels[rows])
+        others = scores_without_audits(*given, student, alone=alone)
         for audits in (0, AUDITS):
-            scores = all_scores(
-                pool,
-                similarity_of(data, name)[rows],
-                rows,
-                labels[rows],
-                votes[rows],
-                np.sort(order[:audits]),
-                alone=source == "one",
-            )
+            audit = np.sort(order[:audits])
+            scores = critic_scores(*given, student, audit, alone=alone) | others
             fair = np.sort(order[AUDITS:])
             wrong = labels[rows] != pool.gold[rows]
             found.append(
@@ -168,21 +166,28 @@ def _consensus(votes: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     return np.where((votes != NO_VOTE).any(axis=1), label, NO_VOTE)
 
 
-def all_scores(
+def student_of(
+    pool: RecordedSet, rows: NDArray[np.int64], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Out-of-sample probabilities of the product's student, trained on the labels."""
+    vectors, weights = pool.vectors[rows], np.ones(len(rows))
+    trained = fit(StudentConfig(), vectors, labels, weights, pool.task.label_names, seed=0)
+    return trained.out_of_sample.astype(np.float64)
+
+
+def critic_scores(
     pool: RecordedSet,
     similarity: NDArray[np.float32],
     rows: NDArray[np.int64],
     labels: NDArray[np.int64],
     votes: NDArray[np.int64],
+    student: NDArray[np.float64],
     audit: NDArray[np.int64],
     *,
     alone: bool,
 ) -> Scores:
-    """Every method's word on the same labels."""
+    """The critic's word on the labels, and that of the votes it begins with."""
     classes, each = pool.classes, np.arange(len(rows))
-    names = pool.task.label_names
-    trained = fit(StudentConfig(), pool.vectors[rows], labels, np.ones(len(rows)), names, seed=0)
-    student = trained.out_of_sample.astype(np.float64)
     person = np.full(len(rows), NO_VOTE)
     person[audit] = pool.gold[rows[audit]]
     found: Scores = {}
@@ -194,13 +199,7 @@ def all_scores(
         panel = panel_of(ballot, audit, student, classes)
         drawn = np.isin(np.arange(len(rows)), audit)
         judged = suspect_labels(
-            ballot,
-            panel,
-            student,
-            similarity,
-            audited=drawn,
-            classes=classes,
-            held=labels,
+            ballot, panel, student, similarity, audited=drawn, classes=classes, held=labels
         )
         verdict = weigh(judged.ballot, panel, student, classes=classes)
         suffix = "" if shown.shape[1] > 1 else ", own vote only"
@@ -210,7 +209,22 @@ def all_scores(
     critic(votes)
     if alone:
         critic(votes[:, :1])
-    found["part: student"] = (-student[each, labels], None)
+    return found
+
+
+def scores_without_audits(
+    pool: RecordedSet,
+    similarity: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    votes: NDArray[np.int64],
+    student: NDArray[np.float64],
+    *,
+    alone: bool,
+) -> Scores:
+    """The word of the methods that learn nothing from audits."""
+    each = np.arange(len(rows))
+    found: Scores = {"part: student": (-student[each, labels], None)}
     near = neighbour_disagreement(pool.vectors[rows], labels)
     found["part: neighbours"] = (near, near >= CriticConfig().neighbours_disagree)
     lead = np.array(similarity, np.float64)
@@ -373,8 +387,8 @@ def main() -> None:
 
 
 def _do(task: tuple[Callable[..., Any], Path, str, int]) -> Any:
-    job, *arguments = task
-    return job(*arguments)
+    with threadpool_limits(1):  # the work is divided among processes already
+        return task[0](*task[1:])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from recorded_sets import NO_VOTE, RecordedSet, load_set, recorded_sets
+from threadpoolctl import threadpool_limits
 
 from labelwright.agents.ballot import Ballot
 from labelwright.agents.critic import CriticConfig
@@ -67,7 +68,7 @@ def measure(
 ) -> dict[str, Any]:
     """All figures of one set."""
     sizes = sorted({min(n, len(loaded.gold) // 2) for n in audits})
-    one = partial(trials, loaded, sizes, list(errors))
+    one = partial(_alone, loaded, sizes, list(errors))
     if jobs > 1:
         with ProcessPoolExecutor(jobs) as pool:
             drawn = list(pool.map(one, range(draws), chunksize=5))
@@ -87,6 +88,14 @@ def measure(
         "guarantee": [_kept(key, values) for key, values in kept.items()],
         "intervals": [_covered(key, values) for key, values in covered.items()],
     }
+
+
+def _alone(
+    loaded: RecordedSet, sizes: Sequence[int], errors: Sequence[float], draw: int
+) -> tuple[list[Any], list[Any]]:
+    # Of matrices this small more threads make nothing but work.
+    with threadpool_limits(1):
+        return trials(loaded, sizes, errors, draw)
 
 
 def trials(
@@ -135,7 +144,7 @@ class Trial:
 
     def rules(self, error: float) -> Iterator[tuple[str, Bools, int]]:
         """(rule, what it accepts, of how many labels eps may be wrong)."""
-        for name, of in (("guarantee", "accepted"), ("guarantee (pool)", "pool")):
+        for name, expert in (("guarantee", 0), ("guarantee (pool)", len(self._pool))):
             where = np.searchsorted(self._pool, self._tested)
             found = accept_labels(
                 self._split.p_correct[self._pool],
@@ -143,11 +152,11 @@ class Trial:
                 self.wrong(name)[self._tested],
                 error=error,
                 confidence=CONFIDENCE,
-                of=of,  # type: ignore[arg-type]
+                expert=expert,
             )
             least = np.inf if found.threshold is None else found.threshold
             accepted = self.rest & (self._split.p_correct >= least)
-            yield name, accepted, int((accepted if of == "accepted" else self.rest).sum())
+            yield name, accepted, int((self.rest if expert else accepted).sum())
         p, wrong = self._all.p_correct, self.wrong("plug-in")
         share = self._majority()[1]
         seen, rest = self._audited, np.flatnonzero(self.rest)
@@ -183,13 +192,17 @@ class Trial:
         votes = self._loaded.votes[:, self._columns]
         names = (*(self._loaded.annotators[k] for k in self._columns), "gold")
         open_ = np.column_stack([votes, np.full(len(votes), NO_VOTE)])
-        told = open_[taught]
-        told[:, -1] = self._loaded.gold[taught]
+        # An answer outside the label set is no vote, but an answer.
+        outside = self._loaded.outside[:, self._columns]
+        answers = (open_ != NO_VOTE).astype(np.int64)
+        answers[:, :-1] += outside
+        told, heard = open_[taught], answers[taught]
+        told[:, -1], heard[:, -1] = self._loaded.gold[taught], 1
         ids = tuple(self._loaded.ids)
         some = tuple(ids[row] for row in taught)
         critic = CriticConfig()
         panel = learn_panel(
-            Ballot(some, names, told, (told != NO_VOTE).astype(np.int64)),
+            Ballot(some, names, told, heard),
             None,
             reference="gold",
             gold=["gold"],
@@ -199,7 +212,7 @@ class Trial:
             strongest_accuracy=critic.strongest_accuracy,
             student_weight=critic.student_weight,
         )
-        ballot = Ballot(ids, names, open_, (open_ != NO_VOTE).astype(np.int64))
+        ballot = Ballot(ids, names, open_, answers)
         return weigh(ballot, panel, None, classes=self._loaded.classes)
 
     def _majority(self) -> tuple[Ints, NDArray[np.float64]]:

@@ -49,7 +49,8 @@ def made_summary(labels=LABELS, rounds=9, window_cost=0.06, sweep=True, audit=Tr
         curve.append(round_row(*row))
     if sweep:
         counts = rng.multinomial(900, [1 / len(labels)] * len(labels))
-        curve.append(round_row(rounds + 1, 3_100_000_000, counts, labels, audit, None, 0.004))
+        last = round_row(rounds + 1, 3_100_000_000, counts, labels, audit, None, 0.004)
+        curve.append({**last, "in_round": False})
     audited = asdict(accuracy_interval(52, 56)) if audit else asdict(accuracy_interval(0, 0))
     why_not = None if audit else "uncalibrated: no annotator is trusted, so no label was audited"
     return {
@@ -91,6 +92,7 @@ def made_summary(labels=LABELS, rounds=9, window_cost=0.06, sweep=True, audit=Tr
             annotator("large-model", "chat", 2, 640, 0.951, 50, 2.05),
             annotator("ada", "human", 9, 56, 1.0, 0, 0.56, trusted=True),
         ],
+        "consistency": [steady("small-model", rounds), {"annotator": "ada", "alarms": []}],
         "agents": [
             agent("selector", "choose_mix", 0.052),
             agent("critic", "review", 0.031),
@@ -130,8 +132,26 @@ def round_row(number, spent, counts, labels, audit, checked, moved) -> dict[str,
 
 def annotator(name, kind, tier, votes, reliability, audited, spent, **more) -> dict[str, Any]:
     figures = {"votes": votes, "invalid": 2, "reliability": reliability, "audited": audited}
+    figures["right"] = {"estimate": reliability + 0.01, "low": 0.5, "high": 0.95, "n": audited}
     rest = {"weight": 1.5, "spent_usd": spent, "trusted": False, "reference": False}
     return {"annotator": name, "kind": kind, "tier": tier, **figures, **rest, **more}
+
+
+def steady(name, round_=9, **more) -> dict[str, Any]:
+    """An annotator's part of the record of consistency: 50 turned, 40 reworded, 25 repeated."""
+    return {
+        "annotator": name,
+        "check_order": asdict(accuracy_interval(2, 50)) | {"confusions": []},
+        "check_template": asdict(accuracy_interval(4, 40)) | {"confusions": []},
+        "check_retest": asdict(accuracy_interval(25, 25)),
+        "position": {"flips": 2, "shares": [1.0, 0.0], "p_value": None},
+        "alarms": [],
+        "passing": [],
+        "round": round_,
+        "retested": 3,
+        "unsteady": False,
+        **more,
+    }
 
 
 def agent(name, purpose, cost) -> dict[str, Any]:

@@ -60,6 +60,10 @@ def _write_pool(folder: Path) -> None:
         rows = [(place, item, text, 0) for place, (item, text) in enumerate(ITEMS.items())]
         db.executemany("INSERT INTO items VALUES(?,?,?,?)", rows)
     db.close()
+    with sqlite3.connect(folder / "rows.sqlite") as db:
+        db.execute("CREATE TABLE rows(id, duplicate_of)")
+        db.executemany("INSERT INTO rows VALUES(?,?)", [("m4", None), ("twin", "m4")])
+    db.close()
 
 
 def _write_ledger(ledger: Ledger) -> None:

@@ -191,3 +191,52 @@ class Outcome:
 @pytest.fixture
 def outcome() -> type[Outcome]:
     return Outcome
+
+
+GUARANTEE = {"error": 0.1, "confidence": 0.9, "audits": 120}
+"""What is asked for in tests of the last audit."""
+
+
+@pytest.fixture
+def guaranteed(new_corpus):
+    """One annotator that is right on 85 % of the texts, and somebody who knows."""
+
+    def made(n=500, judge="recorded", odd=0.0, **sections):
+        corpus = new_corpus(n, seed=1, duplicates=3)
+        rng = np.random.default_rng(1)
+        labels = np.asarray(corpus.labels)
+        with (corpus.folder / "judged.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["item_id", "one", "judge"])
+            for item, label in list(corpus.gold.items()):
+                if label == labels[-1] and rng.random() < odd:
+                    # What is right of one label's texts can not be told by its looks.
+                    corpus.gold[item] = str(labels[0])
+                said = label if rng.random() < 0.85 else rng.choice(labels[labels != label])
+                table.writerow([item, said, corpus.gold[item]])
+        one = {
+            "kind": "recorded",
+            "name": "one",
+            "path": "judged.csv",
+            "price": {"per_label": 1e-3},
+        }
+        known = {"name": "judge", "tier": 9, "trusted": True, "price": {"per_label": 0.05}}
+        source = {"kind": "human"} if judge == "human" else {**one, **known}
+        return corpus, corpus.config(
+            **{
+                "annotators": [one, {**source, **known}],
+                "ensemble": {"guarantee": GUARANTEE},
+                "critic": {"audit_first": 40, "escalate_share": 0.0},
+                "selection": {"batch_size": 60},
+                "stopping": {
+                    "max_rounds": 2,
+                    "stop_set_size": 50,
+                    "items": n,
+                    "error_cost_usd": 0.01,
+                },
+                "budget": {"usd": 40},
+                **sections,
+            }
+        )
+
+    return made

@@ -8,6 +8,7 @@ from doubles.corrected_run import decided, notes, other, rows, say
 
 from labelwright.app.outcome import rows as label_rows
 from labelwright.graph import resume, run
+from labelwright.graph.relearned import learned
 from labelwright.graph.session import open_run
 from labelwright.tools.ledger import Ledger
 from labelwright.tools.watch.corrected import learned_words
@@ -92,7 +93,14 @@ def test_a_delivery_says_what_the_student_made_of_the_corrections(
         assert found["relabelled"] + found["accepted"] + found["set_apart"]
         assert result.summary["learned"] == found
         assert dict(label_rows(result.summary))["Corrections"] == learned_words(found)
-        assert result.summary["best_round"] == decided(folder, "trained")[-1].round
+        newest = decided(folder, "trained")[-1].round
+        assert result.summary["best_round"] == newest
+        # Where an earlier student stays the best it is delivered, and has not learned them.
+        step = decided(folder, "deliver")[-1].step
+        with open_run(folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+            assert learned(ctx, step, newest)["learned"] == found
+            for kept in (newest - 1, 1, 0):
+                assert learned(ctx, step, kept)["learned"] == {**found, "by_student": False}
 
 
 def test_a_delivery_says_nothing_of_corrections_where_labels_were_bought_as_well(corpus, tmp_path):

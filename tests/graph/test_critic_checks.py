@@ -1,5 +1,6 @@
 """The paid checks in whole runs: a server's faults are found, and a sound one is left alone."""
 
+import json
 import re
 from collections import Counter
 
@@ -7,7 +8,9 @@ import pytest
 from doubles.openai_server import Reply
 from doubles.scripted_models import Models, usd, wobble
 
+from labelwright.agents.annotators.orders import SIDE_BY_SIDE
 from labelwright.graph import resume, run
+from labelwright.graph.foreseen_votes import votes_foreseen
 from labelwright.tools.errors import EndpointError
 from labelwright.tools.ledger import CHECK_ATTEMPTS
 
@@ -81,6 +84,9 @@ def test_a_server_that_follows_the_order_of_labels_is_found(
     weak = record.evidence["annotators"]["weak"]
     assert weak["position"]["p_value"] < 0.01
     assert weak["check_order"]["estimate"] > 0.1
+    # Only answers to orders that were drawn: those chosen by the answers would raise the alarm.
+    changed = weak["check_order"]["estimate"] * weak["check_order"]["n"]
+    assert weak["position"]["flips"] == round(changed)
     assert any("follow the order" in alarm for alarm in record.decision["alarms"])
 
 
@@ -143,7 +149,7 @@ def test_a_server_that_changes_its_answers_is_found(
 def test_a_run_that_breaks_off_in_its_checks_pays_nothing_twice(
     config, models, openai_server, outcome, tmp_path
 ):
-    checks = {"order": 0.3, "template": 0.3, "retest": 0.3}
+    checks = {"order": 0.3, "template": 0.3, "retest": 0.3, "counter": 0.1}
     whole = carried_out(config(checks), outcome, tmp_path / "whole")
     models.asked.clear()
     openai_server.served.clear()
@@ -166,3 +172,114 @@ def test_a_run_that_breaks_off_in_its_checks_pays_nothing_twice(
     assert len(keys) == len(set(keys))
     # Nothing but checks that the server refused is missing, and a refusal says nothing of a label.
     assert all(attempt >= CHECK_ATTEMPTS for _, _, attempt in wanted - set(keys))
+
+
+# -- what the delivered report says of it --
+
+
+def delivered(seen):
+    """The part of the summary about one annotator, and the card as one line."""
+    summary = json.loads((seen.folder / "summary.json").read_text(encoding="utf-8"))
+    (weak,) = [one for one in summary["consistency"] if one["annotator"] == "weak"]
+    return weak, " ".join((seen.folder / "card.md").read_text(encoding="utf-8").split())
+
+
+def test_the_two_best_labels_of_a_doubtful_item_are_asked_about_side_by_side(
+    config, models, openai_server, outcome, tmp_path
+):
+    seen = carried_out(config(ORDER), outcome, tmp_path)
+    with seen.ledger() as ledger:
+        made = ledger.log.decisions("checks")
+        asked = {v.item_id: v.attempt for v in ledger.votes.all() if v.purpose == "check_order"}
+    queued = {item for made in made for item in made.decision["queued"]["weak"]["check_order"]}
+    random = {item for made in made for item in made.decision["random"]["weak"]["check_order"]}
+    assert queued
+    assert random
+    assert {item for item, attempt in asked.items() if attempt >= SIDE_BY_SIDE} == queued
+    weak, card = delivered(seen)
+    # Rates are of the random ones, whose orders know nothing of the answers.
+    assert weak["check_order"]["n"] == len(random)
+    assert f"100.0% of {len(random)} texts" in card
+    assert "with the labels in another order" in card
+    lists = [
+        shown_labels(exchange.request)
+        for exchange in openai_server.chats
+        if "Label this text" in str(exchange.request["messages"])
+    ]
+    assert len({tuple(shown) for shown in lists}) > 5
+
+
+def test_a_server_that_gives_in_to_objections_is_found(
+    config, models, openai_server, outcome, tmp_path
+):
+    def script(request):
+        reply = models(request)
+        objected = re.search(r'its label is NOT "(\w+)"', str(request["messages"][-1]["content"]))
+        if objected:
+            assert reply.content["label"] == objected[1]
+            denied.append(objected[1])
+            return says(next(label for label in models.labels if label != objected[1]))
+        return reply
+
+    denied = []
+    openai_server.script = script
+    checks = {"order": 0, "template": 0, "retest": 0, "counter": 0.1}
+    seen = carried_out(config(checks), outcome, tmp_path)
+    with seen.ledger() as ledger:
+        votes = [vote for vote in ledger.votes.all() if vote.annotator == "weak"]
+        reasons = str([d.decision["sent_on"] for d in ledger.log.decisions("rulings")])
+        paid = {row["purpose"]: row["cost"] for row in ledger.spending()}
+    objections = [vote for vote in votes if vote.purpose == "check_counter"]
+    assert len(objections) == len(denied) > 0
+    assert len(objections) <= 0.1 * sum(vote.attempt == 0 for vote in votes)
+    assert paid["check_counter"] > 0
+    # It is a measurement: no label is doubted for it.
+    assert "changes" not in reasons
+    weak, card = delivered(seen)
+    assert (weak["check_counter"]["estimate"], weak["check_counter"]["n"]) == (1, len(denied))
+    assert f"gave in for 100.0% of {len(denied)} text" in card
+    assert "stayed the same" not in card
+
+
+def test_a_model_that_is_exchanged_between_rounds_is_told_of(
+    config, models, openai_server, outcome, tmp_path
+):
+    changed = []
+
+    def script(request):
+        repeated = any(count > 1 for count in models.asked.values())
+        known = set(models.asked)
+        reply = models(request)
+        # A new item after repetitions: the second round has begun.
+        if repeated and set(models.asked) - known:
+            changed.append(True)
+        if changed and "label" in reply.content:
+            at = models.labels.index(reply.content["label"])
+            return says(models.labels[(at + 1) % len(models.labels)])
+        return reply
+
+    openai_server.script = script
+    checks = {"order": 0, "template": 0, "retest": 0.4}
+    seen = carried_out(config(checks), outcome, tmp_path)
+    weak, card = delivered(seen)
+    assert weak["unsteady"]
+    assert weak["retested"] == 2
+    assert "Alarm in round 2: agreement with itself fell from 1.000 to" in card
+    assert "No silent change" not in card
+
+
+def test_the_same_run_checks_the_same(config, models, outcome, tmp_path):
+    checks = {"order": 0.3, "template": 0, "retest": 0, "counter": 0.1}
+    one, twin = (carried_out(config(checks), outcome, tmp_path / name) for name in "ab")
+    assert one.decided() == twin.decided()
+    with one.ledger() as ledger:
+        purposes = {vote.purpose for vote in ledger.votes.all()}
+    assert purposes >= {"check_order", "check_counter"}
+
+
+def test_objections_are_foreseen_in_the_plan(config):
+    def most(**share):
+        checks = {"order": 0, "template": 0, "retest": 0, "counter": 0} | share
+        return votes_foreseen(config(checks), 50, 200, (1, 2))["weak"][1]
+
+    assert most(counter=0.5) == most(order=0.5) > most()

@@ -1,15 +1,15 @@
 """A run with a guarantee: its last audit, what it accepts, and what it says of it."""
 
-import csv
 import json
 
 import numpy as np
 import pytest
 
 from labelwright.agents.critic_bench import Proposal
+from labelwright.agents.verdict import weigh
 from labelwright.graph import plan, replay, run
 from labelwright.graph.acceptance import accept
-from labelwright.graph.guarantee import times_tested
+from labelwright.graph.guarantee import finished_labels, times_tested
 from labelwright.graph.nodes import finish
 from labelwright.graph.proposals import listed, propose
 from labelwright.graph.run import resume
@@ -19,48 +19,7 @@ from labelwright.tools.errors import ConfigError
 from labelwright.tools.ledger import Decision, Ledger
 
 GUARANTEE = {"error": 0.1, "confidence": 0.9, "audits": 120}
-
-
-@pytest.fixture
-def settings(new_corpus):
-    """One annotator that is right on 85 % of the texts, and somebody who knows."""
-
-    def made(n=500, judge="recorded", **sections):
-        corpus = new_corpus(n, seed=1, duplicates=3)
-        rng = np.random.default_rng(1)
-        labels = np.asarray(corpus.labels)
-        with (corpus.folder / "judged.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["item_id", "one", "judge"])
-            for item, label in corpus.gold.items():
-                said = label if rng.random() < 0.85 else rng.choice(labels[labels != label])
-                table.writerow([item, said, label])
-        one = {
-            "kind": "recorded",
-            "name": "one",
-            "path": "judged.csv",
-            "price": {"per_label": 1e-3},
-        }
-        known = {"name": "judge", "tier": 9, "trusted": True, "price": {"per_label": 0.05}}
-        source = {"kind": "human"} if judge == "human" else {**one, **known}
-        return corpus, corpus.config(
-            **{
-                "annotators": [one, {**source, **known}],
-                "ensemble": {"guarantee": GUARANTEE},
-                "critic": {"audit_first": 40, "escalate_share": 0.0},
-                "selection": {"batch_size": 60},
-                "stopping": {
-                    "max_rounds": 2,
-                    "stop_set_size": 50,
-                    "items": n,
-                    "error_cost_usd": 0.01,
-                },
-                "budget": {"usd": 40},
-                **sections,
-            }
-        )
-
-    return made
+DELIVERED = {**GUARANTEE, "error": 0.06, "rest": "escalate", "of": "delivered"}
 
 
 def rows(outcome):
@@ -73,8 +32,8 @@ def decided(outcome, kind):
         return [decision.decision for decision in ledger.log.decisions(kind)]
 
 
-def test_what_is_accepted_is_as_good_as_proven(settings, tmp_path):
-    corpus, config = settings()
+def test_what_is_accepted_is_as_good_as_proven(guaranteed, tmp_path):
+    corpus, config = guaranteed()
     outcome = run(config, name="run", runs=tmp_path)
     (drawn,) = decided(outcome, "last_audit")
     (proven,) = decided(outcome, "guarantee")
@@ -107,8 +66,46 @@ def test_what_is_accepted_is_as_good_as_proven(settings, tmp_path):
         assert share["low"] - 0.02 <= true <= share["high"] + 0.02
 
 
-def test_too_few_audits_are_told_and_labels_kept(settings, tmp_path):
-    _, config = settings(n=150, ensemble={"guarantee": {"error": 0.05, "audits": 10}})
+@pytest.mark.parametrize("aggregation", ["auto", "dawid_skene"])
+def test_labels_that_are_tested_do_not_move_by_what_the_test_finds(
+    guaranteed, tmp_path, aggregation
+):
+    method = {"aggregation": aggregation, "guarantee": GUARANTEE}
+    critic = {"audit_first": 80, "escalate_share": 0.0}
+    _, config = guaranteed(n=300, ensemble=method, critic=critic)
+    outcome = run(config, name="run", runs=tmp_path)
+    (drawn,) = decided(outcome, "last_audit")
+    with open_run(outcome.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        panel = ctx.panel(80, None)
+        state = {**START, "audited": 80}
+        tested = finished_labels(ctx, state, panel, None, drawn["items"])
+        ctx.ledger.votes.all = without(ctx.ledger.votes.all)
+        ctx.ledger.votes.of_items = without(ctx.ledger.votes.of_items)
+        before = ctx.ballot(list(tested.ballot.item_ids))
+        assert (before.votes != tested.ballot.votes).sum() == len(drawn["items"]) == 120
+        fresh = ctx.panel(80, None)
+        verdict = weigh(before, fresh, None, classes=len(ctx.labels))
+    np.testing.assert_array_equal(tested.verdict.label, verdict.label)
+    np.testing.assert_array_equal(tested.verdict.p_correct, verdict.p_correct)
+
+
+def without(read):
+    """What the ledger held before the last audit."""
+
+    def early(votes):
+        return [vote for vote in votes if vote.purpose != "last_audit"]
+
+    def found(*args):
+        given = read(*args)
+        if isinstance(given, list):
+            return early(given)
+        return {item: early(votes) for item, votes in given.items()}
+
+    return found
+
+
+def test_too_few_audits_are_told_and_labels_kept(guaranteed, tmp_path):
+    _, config = guaranteed(n=150, ensemble={"guarantee": {"error": 0.05, "audits": 10}})
     outcome = run(config, name="run", runs=tmp_path)
     proven = outcome.summary["guarantee"]
     assert proven["threshold"] is None
@@ -119,8 +116,8 @@ def test_too_few_audits_are_told_and_labels_kept(settings, tmp_path):
     assert "It takes 45 audits" in card
 
 
-def test_a_person_is_asked_a_few_at_a_time_and_may_leave_some_open(settings, tmp_path):
-    corpus, config = settings(judge="human", human={"questions_per_round": 50})
+def test_a_person_is_asked_a_few_at_a_time_and_may_leave_some_open(guaranteed, tmp_path):
+    corpus, config = guaranteed(judge="human", human={"questions_per_round": 50})
     asked = []
 
     def answer(payload):
@@ -138,8 +135,8 @@ def test_a_person_is_asked_a_few_at_a_time_and_may_leave_some_open(settings, tmp
     assert outcome.status == "finished"
 
 
-def test_a_person_who_does_not_answer_leaves_no_guarantee(settings, tmp_path):
-    corpus, config = settings(n=150, judge="human")
+def test_a_person_who_does_not_answer_leaves_no_guarantee(guaranteed, tmp_path):
+    corpus, config = guaranteed(n=150, judge="human")
 
     def answer(payload):
         if payload["purpose"] == "last_audit":
@@ -151,8 +148,8 @@ def test_a_person_who_does_not_answer_leaves_no_guarantee(settings, tmp_path):
     assert outcome.summary["guarantee"]["threshold"] is None
 
 
-def test_money_is_kept_for_the_last_audit(settings, tmp_path):
-    _, config = settings(budget={"usd": 9.0})
+def test_money_is_kept_for_the_last_audit(guaranteed, tmp_path):
+    _, config = guaranteed(budget={"usd": 9.0})
     outcome = run(config, name="run", runs=tmp_path)
     (drawn,) = decided(outcome, "last_audit")
     assert len(drawn["items"]) == 120
@@ -160,9 +157,9 @@ def test_money_is_kept_for_the_last_audit(settings, tmp_path):
     assert outcome.summary["guarantee"]["audits"] == 120
 
 
-def test_the_quote_has_the_last_audit(settings):
-    _, config = settings(judge="human")
-    _, without = settings(judge="human", ensemble={})
+def test_the_quote_has_the_last_audit(guaranteed):
+    _, config = guaranteed(judge="human")
+    _, without = guaranteed(judge="human", ensemble={})
 
     def questions(config):
         return next(line for line in plan(config).lines if "judge" in line.what).requests
@@ -170,8 +167,8 @@ def test_the_quote_has_the_last_audit(settings):
     assert questions(config)[0] == questions(without)[0] + 120
 
 
-def test_a_run_that_waits_for_its_last_audit_is_taken_up(settings, tmp_path):
-    corpus, config = settings(judge="human", human={"questions_per_round": 200})
+def test_a_run_that_waits_for_its_last_audit_is_taken_up(guaranteed, tmp_path):
+    corpus, config = guaranteed(judge="human", human={"questions_per_round": 200})
     purposes = []
 
     def early(payload):
@@ -200,18 +197,23 @@ def test_nobody_to_judge_is_refused_at_the_start(corpus):
         corpus.config(ensemble={"guarantee": {"confidence": 0.9}})
 
 
+@pytest.mark.parametrize("rest", ["set_apart", "escalate"])
 def test_a_delivery_that_is_cut_off_draws_no_second_sample(
-    settings, tmp_path, monkeypatch, outcome
+    guaranteed, tmp_path, monkeypatch, outcome, rest
 ):
-    _, config = settings(n=300)
+    ensemble = {"guarantee": GUARANTEE} if rest == "set_apart" else {"guarantee": DELIVERED}
+    _, config = guaranteed(ensemble=ensemble, odd=0.5)
     whole = run(config, name="whole", runs=tmp_path)
-    deliver = finish._deliver
+    assert len(decided(whole, "rest_escalated")) == (rest == "escalate")
+    assert len(decided(whole, "deliver")) == 1
+    made = "_deliver" if rest == "set_apart" else "escalate_rest"
+    true = getattr(finish, made)
 
     def cut_off(*args):
-        deliver(*args)
+        true(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(finish, "_deliver", cut_off)
+    monkeypatch.setattr(finish, made, cut_off)
     with pytest.raises(KeyboardInterrupt):
         run(config, name="cut", runs=tmp_path)
     monkeypatch.undo()
@@ -219,8 +221,8 @@ def test_a_delivery_that_is_cut_off_draws_no_second_sample(
     assert outcome(cut.folder).decided() == outcome(whole.folder).decided()
 
 
-def test_a_replay_proves_nothing_by_answers_that_nobody_was_asked_for(settings, tmp_path):
-    _, config = settings(n=200)
+def test_a_replay_proves_nothing_by_answers_that_nobody_was_asked_for(guaranteed, tmp_path):
+    _, config = guaranteed(n=200)
     first = run(config, name="run", runs=tmp_path)
     again = replay(first.folder, out=tmp_path / "again", stop="kappa").run
     assert again.summary["guarantee"] == first.summary["guarantee"]
@@ -241,8 +243,8 @@ def test_a_pool_that_the_audits_of_the_rounds_use_up_is_delivered(new_corpus, tm
     assert "no label was left" in outcome.summary["guarantee"]["why_not"]
 
 
-def test_a_run_that_is_taken_up_only_to_end_pays_for_no_second_audit(settings, tmp_path):
-    _, config = settings(n=200)
+def test_a_run_that_is_taken_up_only_to_end_pays_for_no_second_audit(guaranteed, tmp_path):
+    _, config = guaranteed(n=200)
     first = run(config, name="run", runs=tmp_path)
     with open_run(first.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
         wish = Proposal(kind="generate_for_class", target="praise", text="t", evidence="e")
@@ -257,8 +259,8 @@ def test_a_run_that_is_taken_up_only_to_end_pays_for_no_second_audit(settings, t
     assert again.summary["guarantee"] == first.summary["guarantee"]
 
 
-def test_a_second_test_of_one_run_is_less_sure(settings, tmp_path):
-    _, config = settings(n=200)
+def test_a_second_test_of_one_run_is_less_sure(guaranteed, tmp_path):
+    _, config = guaranteed(n=200)
     first = run(config, name="run", runs=tmp_path)
     assert (first.summary["guarantee"]["tests"], first.summary["guarantee"]["confidence"]) == (
         1,

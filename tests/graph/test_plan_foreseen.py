@@ -70,6 +70,68 @@ def test_nobody_is_asked_more_than_the_cap_pays_for(quote):
     assert quote(CHEAP, FREE_ANN, budget={"usd": 0}).questions.most > 20
 
 
+def test_people_are_told_what_they_will_not_be_asked_and_why(quote):
+    def said(*people, **more):
+        return " ".join(quote(CHEAP, *people, n=60, **more).questions.remarks)
+
+    assert said(ANN) == said(FREE_ANN) == "", "a wrong label counts as much as a label"
+    assert said(ANN, stopping={"items": 10, "error_cost_usd": 0.1}) == ""
+    little = said(ANN, stopping={"items": 9000, "error_cost_usd": 0.05})
+    assert "Doubtful labels will not be put to ann" in little
+    assert "a label costs $0.10 there, and a wrong one counts as only $0.050" in little
+    assert "audits" not in little, "they are asked whatever a wrong label costs"
+    point = said(ANN, stopping={"point_value_usd": 0.03})
+    assert "a wrong one counts as only $0.050" in point, "100 points over 60 texts"
+    # Who always answers leaves nothing for a person but the audits: 30, and 1 in each later round.
+    dear = {"stopping": {"items": 9000, "error_cost_usd": 0.05, "audit_changes": False}}
+    audits = quote(NEAR, ANN, n=600, selection={"batch_size": 10}, **dear)
+    assert audits.questions.most == 30 + audits.rounds[1] - 1
+    worth = {"stopping": {"items": 9000, "error_cost_usd": 0.1, "audit_changes": False}}
+    more = quote(NEAR, ANN, n=600, selection={"batch_size": 10}, **worth)
+    assert more.questions.most > audits.questions.most
+    # Only one annotator's word is taken as the truth.
+    two = said(ANN, {**FREE_ANN, "name": "bob", "tier": 10 - 1})
+    assert two == (
+        "No audits will be asked of ann: they are put to bob, whose labels are taken as right."
+    )
+    alone = {**FREE_ANN, "trusted": False, "tier": 1}
+    assert "of ann: nobody is trusted, and no tier is above the others." in said(alone)
+    none = said(ANN, critic={"audit_first": 0, "audit_share": 0})
+    assert (
+        none == "No audits will be asked of ann: critic.audit_first and critic.audit_share are 0."
+    )
+    assert "human.questions_per_round is 0" in said(ANN, human={"questions_per_round": 0})
+
+
+def test_the_low_end_is_the_first_round_in_which_the_rule_may_stop(quote):
+    def rounds(**more):
+        return quote(CHEAP, ANN, selection={"batch_size": 20}, **more).rounds[0]
+
+    # 30 audits, 2 in each later round and 20 texts a round: 100 labels at the earliest in round 4.
+    assert rounds() == 4
+    assert rounds(stopping={"min_labels": 94}) == 3
+    assert rounds(stopping={"min_labels": 0}) == 2
+    assert rounds(stopping={"min_labels": 0, "min_rounds": 5}) == 5
+    assert rounds(stopping={"min_labels": 0, "patience": 5}) == 6
+    model = {"model": AGENT}
+    assert rounds(stopping={"min_labels": 0, "patience": 5}, critic=model) == 2
+    assert rounds(stopping={"min_labels": 0, "patience": 5, "max_rounds": 3}) == 3
+
+
+def test_the_rest_that_a_guarantee_leaves_may_be_all_of_it(quote):
+    guaranteed = {"error": 0.1, "audits": 50}
+    kept = quote(CHEAP, FREE_ANN, n=900, ensemble={"guarantee": guaranteed}).questions
+    sent = {"guarantee": {**guaranteed, "rest": "escalate"}}
+    assert quote(CHEAP, FREE_ANN, n=900, ensemble=sent).questions.most == 900 > kept.most
+
+
+def test_what_a_round_has_no_room_to_ask_is_not_counted_for_a_later_one(quote):
+    few = {"questions_per_round": 10}
+    asked = quote(CHEAP, ANN, selection={"batch_size": 20}, human=few, stopping={"min_labels": 0})
+    assert asked.rounds[0] == 2
+    assert asked.questions.fewest == 10 + 2
+
+
 def test_examples_of_labels_are_in_the_quote_from_the_beginning(quote):
     few = ["a parcel that never came, and nobody answers", "where is it"]
     shown = [{"name": "a", "examples": few}, {"name": "b"}]

@@ -74,7 +74,7 @@ def test_a_persons_word_is_taken_up_at_the_next_safe_point_once(opened, corpus):
         suggested = [made("drop_annotator", "cheap"), made("relabel_items", "three", items)]
         propose(ctx, FIRST, suggested, "rule", "r")
         folder = ctx.folder
-    assert "directive" in accept(folder, 1).what
+    assert "ordered (order " in accept(folder, 1).what
     accept(folder, 2)
     with pytest.raises(ConfigError, match="accepted before"):
         accept(folder, 2)

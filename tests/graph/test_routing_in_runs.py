@@ -8,7 +8,7 @@ import pytest
 from labelwright.app.outcome import SAVED_BY
 from labelwright.app.outcome import rows as printed_rows
 from labelwright.graph import resume, run
-from labelwright.graph.roster import KIND, SPARED, money_saved, roster
+from labelwright.graph.roster import KIND, SPARED, judge_members, money_saved, roster
 from labelwright.graph.session import open_run
 from labelwright.tools.ledger import Decision
 
@@ -149,6 +149,30 @@ def test_a_node_that_runs_again_does_not_see_what_it_decided(with_useless, tmp_p
         assert roster(ctx).dropped == {"useless"}
 
 
+def test_one_that_was_redundant_is_asked_again_when_the_other_is_dropped(with_useless, tmp_path):
+    """Whom it made superfluous must not be missed when an annotator breaks."""
+    corpus = with_useless(always_billing)
+    told = []
+    result = run(settings(corpus, ensemble={"membership": False}), name="run", runs=tmp_path)
+    with open_run(result.folder, notify=told.append, stopping=lambda: False) as ctx:
+        ctx.config = settings(corpus)
+        member = {"annotator": "cheap", "action": "drop", "labels": [], "reason": "as a test"}
+        member |= {"beside": "useless"}
+        ctx.ledger.log.decide(Decision(10**6, 1, "critic", KIND, {"members": [member]}, {}))
+        assert roster(ctx).beside == {"cheap": "useless"}
+        panel = ctx.panel(30, None)
+        ctx.step = 10**6 + 1
+        fresh = judge_members(ctx, ctx.step, 1, 30, None, panel)
+        assert [(m.annotator, m.action) for m in fresh] == [("useless", "drop"), ("cheap", "admit")]
+        # From this step on, for the step itself as for those that follow.
+        assert roster(ctx, fresh).dropped == {"useless"}
+        ctx.step += 1
+        assert roster(ctx).dropped == {"useless"}
+        assert judge_members(ctx, ctx.step, 2, 30, None, panel) == []
+    assert told[-1]["event"] == KIND
+    assert "asked no more" in told[-1]["members"][1]["reason"]
+
+
 def test_an_annotator_may_be_restricted_to_labels(with_useless, tmp_path):
     corpus = with_useless(always_billing)
     result = run(settings(corpus), name="run", runs=tmp_path)
@@ -166,3 +190,7 @@ def test_an_annotator_may_be_restricted_to_labels(with_useless, tmp_path):
         assert open_to[:, names.index("cheap")].tolist() == [True, False]
         assert not open_to[:, names.index("useless")].any()
         assert open_to[:, names.index("strong")].all()
+        free = {**member, "action": "admit", "labels": []}
+        ctx.ledger.log.decide(Decision(10**6 + 1, 9, "critic", KIND, {"members": [free]}, {}))
+        open_to = roster(ctx).open_to(names, np.asarray([praise, 1 - praise]))
+        assert open_to[:, names.index("cheap")].all()

@@ -77,7 +77,7 @@ def test_an_order_is_shown_confirmed_and_in_the_ledger(visit, folder):
     assert directives(folder) == []
     press(at, "Confirm")
     assert directives(folder) == [("cap", {"usd": 3.0, "was": 10.0})]
-    assert "Confirmed by Ada, ordered (directive 1)" in page(at)
+    assert "Confirmed by Ada, ordered (order 1)" in page(at)
     assert "not taken up yet" in page(at)
     with Ledger(folder / "ledger.sqlite") as ledger:
         ledger.log.acknowledge(1, "the cap is $3")

@@ -13,7 +13,9 @@ from malicious import LABELS, alive, write_malicious
 from streamlit.testing.v1 import AppTest
 
 from labelwright.app.panel import processes
+from labelwright.app.rules_in_words import NO_GATES, RULES
 from labelwright.tools.ledger import Consensus, Ledger
+from labelwright.tools.stop_rules import STOP_RULES
 
 
 def script() -> None:
@@ -165,6 +167,9 @@ def test_a_replay_shows_where_other_rules_would_have_stopped(finished_run: Path)
     for row in job.result["stops"]:
         assert row["rule"] in text
         assert row["why_not"] is None or row["why_not"] in text
+        assert RULES[row["rule"]] in text
+    assert set(RULES) == set(STOP_RULES)
+    assert NO_GATES in text
     assert content(finished_run) == before
 
 

@@ -64,6 +64,8 @@ def begin(page: Page, runs_root: Path) -> None:
     settled(page)
     following.click()
     expect(page.get_by_test_id("stMetric").filter(has_text="Cap")).to_contain_text("$20.00")
+    # The quote moves what stands below it: what was opened or typed there before would be lost.
+    settled(page)
     # Small batches: a run that is not over before it is paused.
     page.get_by_text("Advanced (YAML)").click()
     yaml = page.get_by_role("textbox", name="Configuration")
@@ -71,8 +73,13 @@ def begin(page: Page, runs_root: Path) -> None:
     text = yaml.input_value()
     assert "batch_size: 40" in text
     yaml.fill(text.replace("batch_size: 40", "batch_size: 12"))
+    # The field says how to send what is typed as long as it has not been sent.
+    unsent = page.get_by_text("Press Ctrl+Enter to apply")
+    expect(unsent).to_be_visible()
     yaml.press("Control+Enter")
+    expect(unsent).to_have_count(0)
     settled(page)
+    expect(yaml).to_have_value(re.compile("batch_size: 12"))
     page.get_by_role("button", name="Apply", exact=True).click()
     applied(page, runs_root)
     settled(page)

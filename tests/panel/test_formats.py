@@ -47,7 +47,12 @@ def test_a_reader_gets_the_separators_of_the_place(read_in) -> None:
     assert formats.number(1234567.891, 2) == "1.234.567,89"
     assert plain(formats.percent(0.1234)) == "12,3 %" or formats.percent(0.1234) == "12,3%"
     assert "13:00" in formats.at(NOW)
-    assert formats.clock(NOW) == "13:00:00"
+    # The same in a chat and in a table: the time, and the day where it is another one.
+    assert formats.when(NOW, now=NOW) == "13:00:00"
+    assert formats.when("2026-03-01T22:59:00", now=NOW) == "23:59:00"
+    assert formats.when("2026-03-01T23:01:00", now=NOW) == formats.at("2026-03-01T23:01:00")
+    read_in("en-US", "UTC")
+    assert plain(formats.when(NOW, now=NOW)) == "12:00:00 PM"
 
 
 @pytest.mark.parametrize("locale", [None, "", "xx-klingon", "en_GB", "zh-Hant-TW", "../../etc"])

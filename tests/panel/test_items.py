@@ -1,11 +1,14 @@
 """The items page, as it runs without a browser."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 from malicious import LABELS, TEXTS, alive, item_id, texts_shown, write_malicious
 from streamlit.testing.v1 import AppTest
 
+from labelwright.app.panel.plain import escaped
 from labelwright.tools.ledger import Call, Decision, Ledger, Settlement, Vote
 from labelwright.tools.prompts import PromptLibrary
 from labelwright.tools.task import TaskConfig
@@ -163,6 +166,26 @@ def test_an_unknown_item_is_said_and_the_list_is_there(finished_run):
     assert "no item" in at.warning[0].value
     assert alive(at) == []
     assert len(listed(at)) == PAGE
+
+
+def test_a_row_that_repeats_a_text_leads_to_the_item_that_has_it(finished_run):
+    first = ids_of(finished_run)[5]
+    with closing(sqlite3.connect(finished_run / "pool" / "rows.sqlite")) as db, db:
+        db.execute(
+            "INSERT INTO rows (line, id, text_sha, duplicate_of, fields) VALUES (?, ?, ?, ?, ?)",
+            (9000, "twin*9000", b"", first, "{}"),
+        )
+    same = f"Row twin\\*9000 has the same text as item {escaped(first)}, and so its label."
+    at = opened("finished", items_text="TWIN*9000")
+    assert listed(at) == [first]
+    at = opened("finished", items_text="twin*9000")
+    assert listed(at) == [first]
+    assert same in [one.value for one in at.caption]
+    at = opened("finished", item="twin*9000")
+    assert same in [one.value for one in at.caption]
+    assert alive(at) == []
+    assert not at.warning
+    assert next(b for b in at.button if b.label == "Next")
 
 
 def test_a_correction_is_written_shown_as_waiting_and_acknowledged(finished_run):

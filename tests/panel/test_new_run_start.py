@@ -21,7 +21,8 @@ QUOTE: dict[str, Any] = {
     "value": {"usd": 100.0, "explanation": "3 items"},
     "alternatives": [{"name": "nearest labels everything", "usd": None, "note": MARKUP}],
     "prompt": [{"role": "user", "content": MARKUP}],
-    "questions": {"people": ["ann"], "fewest": 10, "expected": 1075, "most": 2140},
+    "questions": {"people": ["ann"], "fewest": 10, "expected": 1075, "most": 2140,
+                  "remarks": [f"No audits will be asked of {MARKUP}."]},
     "examples": {"tokens": 61, "most": 8},
     "chat": {"model": MARKUP, "tokens_in": 1, "tokens_out": 1, "usd": 0.0049, "most_usd": 0.05},
 }  # fmt: skip
@@ -61,9 +62,8 @@ def test_a_quote_is_shown_as_text_and_the_run_is_started(
     assert not any("<img" in block.proto.body for block in at.get("html"))
     assert "\\<img" in at.warning[1].value
     told = words(at)
-    assert (
-        "You will be asked about 1,075 questions (the middle of the range), at most 2,140" in told
-    )
+    assert "You will be asked 10 to 2,140 questions, about 1,075 in the middle" in told
+    assert "No audits will be asked of" in told
     assert "about 61 tokens to a request" in told
     assert "A typical question costs about $0.0049" in told
     assert not any("<img" in one.value.replace("\\<img", "") for one in at.markdown)
@@ -165,8 +165,36 @@ def test_a_configuration_that_steps_can_not_show_is_named() -> None:
         {"budget": None},
         {"stopping": []},
         {"task": {"labels": [], "text": 4}},
+        {"data": {"path": 5}},
+        {"data": {"path": "x.csv", "id": ["a"]}},
+        {"budget": {"usd": "many"}},
+        {"budget": {"usd": float("nan")}},
+        {"human": {"questions_per_round": "ten"}},
+        {"stopping": {"items": None}},
+        {"seed": [1]},
+        {"annotators": [{"kind": "embedded", "tier": "first"}]},
     ):
-        assert shape_fault({**good, **change})
+        assert shape_fault({**good, **change}), change
+    for change in ({"data": {}}, {"budget": {}}, {"budget": {"usd": None}}, {"human": {}}):
+        assert not shape_fault({**good, **change}), change
+
+
+@pytest.mark.parametrize("step", ["data", "columns", "labels", "annotators", "budget", "start"])
+def test_a_draft_without_a_file_is_shown_at_every_step(
+    runs_root: Path, started: list[Any], step: str
+) -> None:
+    task = {"name": "t", "labels": [{"name": "a"}, {"name": "b"}]}
+    for data in ({"gold": "label"}, {"path": None}):
+        draft = drafts.new_draft({**drafts.blank(), "data": data, "task": task})
+        at = opened(draft, step)
+        assert not at.exception
+        if step in {"data", "start"}:
+            continue
+        at.button(key="new_next").click().run()
+        assert not at.exception
+    # Its files are counted, too, when another draft is to be deleted.
+    drafts.delete_draft(draft.name)
+    assert draft not in drafts.drafts()
 
 
 def test_a_proposals_task_begins_a_draft_with_its_votes(empty_run: Path) -> None:

@@ -4,6 +4,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,8 @@ def test_a_finished_runs_figures_are_those_of_its_summary(
         mine = found[row["annotator"]]
         assert (mine.votes, mine.invalid) == (row["votes"], row["invalid"])
         assert mine.trusted == row["trusted"]
-    assert found["embedded"].right.n == summary["annotators"][0]["audited"]
+        assert row["right"] == (asdict(mine.right) if mine.right.n else None)
+    assert found["embedded"].right.n == summary["annotators"][0]["audited"] > 0
 
 
 def test_the_rounds_are_those_of_the_summarys_curve(

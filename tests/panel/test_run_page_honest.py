@@ -5,9 +5,11 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import streamlit
 from doubles.going_run import going
 from streamlit.testing.v1 import AppTest
 
@@ -149,6 +151,35 @@ def test_the_next_batch_is_not_told_from_the_first_round(
     assert "Next batch" in told
     assert "known after round 2" in told
     assert "such batches" not in told
+
+
+def test_questions_to_people_are_requests_and_that_is_said(
+    finished_run: Path, waiting_run: Path
+) -> None:
+    assert "answers of people are counted, too" in account(opened(waiting_run))
+    asks_people = any(one["kind"] == "human" for one in reader(finished_run).config["annotators"])
+    assert ("answers of people" in account(opened(finished_run))) is asks_people
+
+
+def test_parts_are_drawn_anew_only_as_often_as_was_measured(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every: dict[str, float] = {}
+    fragment = streamlit.fragment
+
+    def noted(func: Any = None, *, run_every: float | None = None) -> Any:
+        if run_every is not None:
+            every[func.__name__] = run_every
+        return fragment(func, run_every=run_every)
+
+    monkeypatch.setattr(streamlit, "fragment", noted)
+    opened(finished_run)
+    assert every == {"_look": 3.0}
+    with going(finished_run):
+        every.clear()
+        opened(finished_run)
+    # A run that needs all cores hardly notices these; oftener, and it would.
+    assert every == {"_money": 4.0, "_stage": 4.0, "_figures": 10.0, "_news": 4.0}
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,9 @@ def made_summary(**changes: Any) -> dict[str, Any]:
                 "trusted": False,
                 "votes": 310,
                 "invalid": 2,
-                "reliability": 0.9,
+                "reliability": 0.87,
                 "audited": 120,
+                "right": {"estimate": 0.9, "low": 0.85, "high": 0.94, "n": 120},
             }
         ],
         "curve": [{"round": 6, "agreement": 0.91, "macro_f1": 0.88}],
@@ -107,7 +108,7 @@ def test_the_card_tells_labels_quality_money_and_limits(card):
         "they changed. The student of round 6 classifies texts still to come.",
         "| model | 300 | one annotator |",
         "| set apart | 10 | nobody: no label was given |",
-        "| small-model | chat | no | 310 | 2 | 90.0% |",
+        "| small-model | chat | no | 310 | 2 | 90.0% (95% interval 85.0% to 94.0%, n = 120) |",
         "- Labels: accuracy 95.0% (95% interval 90.0% to 98.0%, n = 120), on texts drawn at random",
         "agreement 91.0%, macro-F1 0.88",
         "$1.50 of a cap of $5.00, in 310 requests and 5,000 tokens.",
@@ -131,6 +132,14 @@ def test_the_front_matter_is_yaml_of_a_dataset(card):
     assert head["configs"] == [{"config_name": "default", "data_files": "labels.parquet"}]
 
 
+def test_the_student_of_the_last_training_is_of_no_round(card):
+    assert "The student of round 6 classifies" in card(made_summary())
+    last = [{"round": 6, "in_round": False, "agreement": 0.91, "macro_f1": 0.88}]
+    text = card(made_summary(curve=last))
+    assert "The student of the last training classifies texts still to come." in text
+    assert "round 6" not in text
+
+
 def test_without_trusted_labels_no_accuracy_is_given(card):
     nothing = {"estimate": None, "low": 0.0, "high": 1.0, "n": 0}
     quality = {
@@ -138,7 +147,10 @@ def test_without_trusted_labels_no_accuracy_is_given(card):
         "student": {**nothing, "why_not": "no annotator is trusted"},
         "gold": None,
     }
-    text = card(made_summary(quality=quality))
+    summary = made_summary(quality=quality)
+    summary["annotators"][0]["right"] = None
+    text = card(summary)
+    assert "| 2 | not audited |" in text
     assert "- Labels: uncalibrated, because no annotator is trusted." in text
     assert "- Student: uncalibrated, because no annotator is trusted." in text
     assert "No trusted label backs any accuracy or `p_correct` here." in text

@@ -33,24 +33,26 @@ def violations(rng, scores, wrong, audits, draws, **terms):
             continue
         kept = rest & (scores >= found.threshold)
         assert kept.sum() == found.accepted
-        of = kept.sum() if terms.get("of", "accepted") == "accepted" else rest.sum()
+        expert = terms.get("expert", 0) if terms.get("gave") is None else terms["gave"]
+        of = min(rest.sum(), kept.sum() + expert)
         broken += wrong[kept].sum() > terms["error"] * of
         share += kept.sum() / rest.sum()
     return broken / draws, share / draws
 
 
-@pytest.mark.parametrize("of", ["accepted", "pool"])
+# How many an expert was meant to label, and has labelled.
+@pytest.mark.parametrize("expert", [(0, None), (2000, None), (100, None), (2000, 60), (50, 200)])
 @pytest.mark.parametrize(("size", "audits"), [(300, 150), (2000, 150)])
 @pytest.mark.parametrize("skill", ["good", "none", "upside down"])
-def test_it_is_broken_no_more_often_than_promised(of, size, audits, skill):
+def test_it_is_broken_no_more_often_than_promised(expert, size, audits, skill):
     rng = np.random.default_rng(size + len(skill))
     scores, wrong = pool(rng, size, 20, 0.9)
     if skill == "none":
         scores = rng.permutation(scores)
     elif skill == "upside down":
         scores = 1 - scores
-    draws = 250
-    broken, _ = violations(rng, scores, wrong, audits, draws, error=0.15, confidence=0.9, of=of)
+    draws, terms = 250, dict(zip(("expert", "gave"), expert, strict=True))
+    broken, _ = violations(rng, scores, wrong, audits, draws, error=0.15, confidence=0.9, **terms)
     assert broken * draws <= binom.ppf(0.9999, draws, 0.1)
 
 
@@ -74,8 +76,38 @@ def test_what_is_sure_is_accepted_and_what_is_not_is_left():
     assert found.wrong == wrong[audited][scores[audited] == 0.97].sum()
     whole = accept_labels(scores, audited, np.zeros(200, bool), error=0.1)
     assert whole.threshold == 0.6
-    pooled = accept_labels(scores, audited, wrong[audited], error=0.25, of="pool")
+    pooled = accept_labels(scores, audited, wrong[audited], error=0.25, expert=1000)
     assert pooled.threshold == 0.6
+
+
+def test_who_has_an_expert_for_the_rest_accepts_more():
+    rng = np.random.default_rng(2)
+    scores, wrong = pool(rng, 2000, 50, 0.9)
+    terms = {"error": 0.1, "confidence": 0.9}
+    alone, some, all_ = (
+        violations(rng, scores, wrong, 200, 60, **terms, expert=expert)[1]
+        for expert in (0, 300, 2000)
+    )
+    assert alone + 0.02 < some < all_ - 0.02
+
+
+def test_an_expert_who_gave_much_less_than_was_planned_leaves_less():
+    rng = np.random.default_rng(3)
+    scores, wrong = pool(rng, 2000, 50, 0.9)
+    audited = rng.choice(2000, 200, replace=False)
+
+    def found(**terms):
+        return accept_labels(scores, audited, wrong[audited], error=0.1, expert=2000, **terms)
+
+    planned = found()
+    others = 1800 - planned.accepted
+    for gave in (others, round(0.96 * others)):
+        assert found(gave=gave, lowest=planned.threshold) == planned
+    assert found(gave=100, lowest=planned.threshold).threshold is None
+    # What the expert was asked about is not accepted as well, whatever would be borne.
+    above = planned.threshold + 0.05
+    kept = found(gave=1700, lowest=above)
+    assert kept.threshold is None or kept.threshold >= above
 
 
 def test_audited_labels_do_not_help_to_meet_the_error():
@@ -108,6 +140,8 @@ def test_how_many_audits_it_takes():
     assert binom.cdf(6, n, 0.1) <= 0.1 < binom.cdf(6, n - 1, 0.1)
     assert GuaranteeConfig(error=0.1).size == n
     assert GuaranteeConfig(error=0.1, audits=7).size == 7
+    with pytest.raises(ValueError, match="of: delivered needs rest: escalate"):
+        GuaranteeConfig(error=0.1, of="delivered")
 
 
 @settings(max_examples=60, deadline=None)
@@ -115,23 +149,24 @@ def test_how_many_audits_it_takes():
     st.lists(st.integers(0, 8), min_size=5, max_size=120),
     st.data(),
     st.sampled_from([0.05, 0.2, 0.5]),
-    st.sampled_from(["accepted", "pool"]),
+    st.sampled_from([0, 10, 1000]),
 )
-def test_for_any_scores(levels, data, error, of):
+def test_for_any_scores(levels, data, error, expert):
     scores = np.asarray(levels) / 8
     n = data.draw(st.integers(0, len(scores)))
     audited = np.random.default_rng(n).choice(len(scores), n, replace=False)
     wrong = np.asarray(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool)
-    found = accept_labels(scores, audited, wrong, error=error, of=of)
-    sequence = candidates(scores, n, error, 0.9, of=of)
+    found = accept_labels(scores, audited, wrong, error=error, expert=expert)
+    sequence = candidates(scores, n, error, 0.9, expert=expert)
     limits = [candidate.threshold for candidate in sequence]
     assert limits == sorted(set(limits), reverse=True)
     if found.threshold is not None:
         assert found.threshold in limits
         assert found.accepted + found.audited == (scores >= found.threshold).sum()
         # Fewer wrong labels can only lower the threshold.
-        fewer = accept_labels(scores, audited, np.zeros(n, bool), error=error, of="pool")
-        assert of == "accepted" or fewer.threshold is not None
+        none = np.zeros(n, bool)
+        fewer = accept_labels(scores, audited, none, error=error, expert=expert)
+        assert fewer.threshold is not None or not expert
     else:
         assert found.why_not
 

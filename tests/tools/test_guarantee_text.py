@@ -37,6 +37,15 @@ def test_in_words():
         "At most 5% of the 1,812 labels that no trusted annotator has given are wrong, with 95% "
         "confidence, from 200 audits drawn at random at the end. The others were set apart."
     )
+    escalated = {**PROVEN, "of": "accepted", "escalated": 140, "escalated_labels": 138}
+    assert guaranteed({"guarantee": escalated}).endswith(
+        "at the end. The trusted annotator was asked about 140 of the other texts and gave 138 a "
+        "label; what is left was set apart."
+    )
+    delivered = guaranteed({"guarantee": {**escalated, "of": "delivered"}})
+    assert delivered.startswith(
+        "At most 5% of the 1,950 labels that were not in the last audit are wrong"
+    )
     told = guaranteed({"guarantee": UNPROVEN})
     assert told.startswith("No guarantee that at most 5% of the labels are wrong: 20 audits are")
     assert "It takes 45 audits without a wrong label" in told

@@ -19,6 +19,7 @@ def test_packaged_prompts_have_no_problem() -> None:
     assert PACKAGED.names() == [
         "annotator/classify",
         "annotator/classify_many",
+        "annotator/classify_objected",
         "annotator/classify_reworded",
         "critic/explain_stop",
         "critic/review",

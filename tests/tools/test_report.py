@@ -39,7 +39,7 @@ def test_a_whole_run_is_told(page):
         "too improbable 121",
         "card_lost 2,400 43.8%",
         "top_up none 0.0%",
-        "small-model chat 1 2,300 2 87.4% 56 1.50 $0.41",
+        "small-model chat 1 2,300 2 88.4% 87.4% 56 1.50 $0.41",
         "selector choose mix $0.052",
         "the run never saw these 5,000 gold labels",
         "minilm@0123456789abcdef",
@@ -127,6 +127,9 @@ def test_any_number_of_rounds(page, rounds, sweep):
     assert ("No round was finished." in shown.text) == (rounds == 0 and not sweep)
     assert ("No check was made" in shown.text) == (rounds == 0)
     assert ("after sweep" in shown.text) == (sweep and rounds > 0)
+    # The training after the sweep is in no round: not in the table, and not in a chart's tooltip.
+    assert ("In bold: the last training, whose student" in shown.text) == sweep
+    assert not re.search(rf"\bround {rounds + 1}\b", shown.text)
 
 
 def test_many_classes_are_listed_in_a_table_that_scrolls(page):

@@ -26,6 +26,14 @@ def test_the_stop_is_marked_in_every_chart_and_the_sweep_stands_apart():
     # Agreement and audit of ten rounds; the first has no gain, for churn needs two.
     assert learning_curve(curve, 9).count("<circle") == 20
     assert stop_evidence(curve, 9).count("<circle") == 16
+    # The training after the sweep is in no round, and churn is drawn by round.
+    tips = learning_curve(curve, 9)
+    assert "the last training: agreement" in tips
+    assert "round 9: agreement" in tips
+    assert "round 10" not in tips
+    assert "round 10" not in churn(curve, 9)
+    before = [{**row, "in_round": True} for row in curve]
+    assert "round 10: changed" in churn(before, 9)
 
 
 share = st.floats(0, 1) | st.none()

@@ -7,6 +7,7 @@ from labelwright.agents.operator.talk import settle, tell
 from labelwright.tools.ledger import Decision, Ledger
 from labelwright.tools.reviews import Review
 from labelwright.tools.watch import RunReader
+from labelwright.tools.watch.decided import ruled
 from labelwright.tools.watch.feed import feed
 from labelwright.tools.watch.proposals import RUN_KINDS, read_proposals
 
@@ -37,7 +38,7 @@ def test_what_was_decided_in_a_line_each(reader):
         "Query strategies: random 100%.",
         HOSTILE,
     ]
-    assert told["rulings"].title == "Round 2: labels 8 accepted"
+    assert told["rulings"].title == "Round 2: 8 labels accepted"
     assert told["trained"].title.endswith("trained on 80 labels, 90% right in the audit")
     # A plain sentence first; the arithmetic is for those who unfold it.
     assert told["stop_check"].title == (
@@ -67,6 +68,7 @@ def test_every_kind_of_decision_has_its_words(reader, ledger):
             ("sweep", {"cheap": 12}, {}),
             ("sweep", {}, {}),
             ("last_audit", {"items": ["a", "b"]}, {"judge": "ann"}),
+            ("rest_escalated", {"items": ["c"]}, {"judge": "ann", "of": 4}),
             ("guarantee", {"accuracy": 0.9, "texts": 7}, None),
             ("applied", {"number": 1, "what": "done"}, {}),
             ("deliver", {"best_round": 2, "labelled_last": {"model": 3}},
@@ -76,7 +78,7 @@ def test_every_kind_of_decision_has_its_words(reader, ledger):
         10,
     ):  # fmt: skip
         ledger.log.decide(Decision(step, 3, "critic", kind, decision, evidence))
-    assert titles(reader)[-11:] == [
+    assert titles(reader)[-12:] == [
         "9 texts read",
         "Round 3: 2 texts written",
         "Round 3: 1 alarm of the checks",
@@ -85,10 +87,20 @@ def test_every_kind_of_decision_has_its_words(reader, ledger):
         "Sweep of the rest: cheap about 12 texts",
         "Sweep: nothing more is worth its price",
         "Last audit: 2 texts put to ann",
+        "The rest: 1 text put to ann",
         "Guarantee",
         "Proposal 1: done",
         "Labels delivered",
     ]
+
+
+def test_what_became_of_labels_is_a_sentence():
+    counts = {"accept": 1, "soft": 41, "re_ask": 0, "escalate": 1_200, "new_kind": 2}
+    assert ruled(counts) == (
+        "1 label accepted, 41 accepted though unsure, 1,200 put to the next annotator, 2 new kind"
+    )
+    assert ruled({"soft": 2}) == "2 labels accepted though unsure"
+    assert ruled({}) == ""
 
 
 def test_trainings_after_the_last_batch_are_no_rounds(reader, ledger):
@@ -133,7 +145,7 @@ def test_an_offer_tells_how_it_went_on(reader, ledger):
     assert feed(reader)[0][-1].state == "open"
     settle(reader, offer, yes=True, by="Bo")
     assert feed(reader)[0][-1].data["became"] == [
-        "Confirmed by Bo, ordered (directive 1)", "not taken up yet"
+        "Confirmed by Bo, ordered (order 1)", "not taken up yet"
     ]  # fmt: skip
     ledger.log.acknowledge(1, "the cap is $3")
     last = feed(reader)[0][-1]

@@ -16,7 +16,7 @@ from sklearn.metrics import cohen_kappa_score
 from labelwright.tools.audit import wilson_interval
 from labelwright.tools.ledger import Decision, Ledger, Settlement
 from labelwright.tools.watch import agreement, balance, differences, pool_map
-from labelwright.tools.watch.agreement import Votes
+from labelwright.tools.watch.agreement import Votes, right_on_audits
 from labelwright.tools.watch.balance import Tally
 from labelwright.tools.watch.curve import Curve, proposed_at
 from labelwright.tools.watch.money import Spending, money
@@ -191,6 +191,10 @@ def test_agreement_is_what_counting_by_hand_gives(tmp_path):
         both = [(a, b) for a, b in both if a and b]
         assert (pair.n, pair.same) == (len(both), sum(a == b for a, b in both))
         assert pair.kappa == pytest.approx(cohen_kappa_score(*zip(*both, strict=True)))
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        whole = [one for one in ledger.votes.all() if one.attempt < 1000]
+    at_once = right_on_audits(whole, {"person"})
+    assert set(at_once) == {"cheap", "dear"}
     for one in found.audited:
         mine = [label for (_, name), (label, _) in given.items() if name == one.annotator]
         assert (one.votes, one.invalid) == (len(mine), mine.count(None))
@@ -202,6 +206,8 @@ def test_agreement_is_what_counting_by_hand_gives(tmp_path):
             if truth and purpose == "audit"
         ]
         assert one.right == wilson_interval(sum(judged), len(judged))
+        # A report has all votes at once, and the same figure.
+        assert one.right == at_once.get(one.annotator, wilson_interval(0, 0))
     assert votes.refresh(reader) == found
 
 
@@ -244,6 +250,7 @@ def test_the_curve_grows_with_the_rounds_and_their_checks(tmp_path):
     reader, curve = configured(tmp_path), Curve()
     assert curve.refresh(reader) == ()
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.log.decide(Decision(90, 1, "selector", "batch", {"batch": ["a"]}, {}))
         ledger.log.close_round(1, metrics(100), np.asarray([0, 0, 1, 2], np.int32))
         (first,) = curve.refresh(reader)
         assert (first.moved, first.check, first.predicted) == (None, None, (2, 1, 1))
@@ -255,6 +262,11 @@ def test_the_curve_grows_with_the_rounds_and_their_checks(tmp_path):
         ledger.log.decide(checked(2, "stop", stop, churn=0.25, churn_low=0.1, churn_high=0.5))
         first, second = curve.refresh(reader)
     assert second.moved == 0.25
+    # No batch was chosen for the second.
+    assert [(one.in_round, one.name) for one in (first, second)] == [
+        (True, "round 1"),
+        (False, "the last training"),
+    ]
     assert second.check.churn.high == 0.5
     assert second.check.stop == ("cost_plateau", "enough")
     assert second.check.plain.startswith("It stops: the next batch costs about $0.000000040")

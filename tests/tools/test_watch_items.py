@@ -214,12 +214,16 @@ def test_the_history_of_an_item(real, seen):
 
 
 def test_the_rows_that_an_item_stands_for(real):
-    reader, table, _ = opened(real)
+    reader, table, log = opened(real)
     lines = records.input_rows(reader, "r000")
     assert [line.id for line in lines][:2] == ["r000", "r119"]
     assert lines[0].fields["extra"] == 0
     assert lines[1].same
     assert table.at.get("r119") is None
+    # Whoever looks for the row finds the item that has its text.
+    assert reader.same_text("r119") == "r000"
+    assert reader.same_text("r000") is reader.same_text("nobody") is None
+    assert "r000" in {table.ids[place] for place in find(table, Search(text="R119"), log)}
     assert records.input_rows(reader, "nobody") == []
 
 

@@ -177,6 +177,10 @@ def test_the_answers_to_a_sweep_are_counted_from_where_it_began(tmp_path):
             vote(ledger, item, "cheap", "a")
     now = stages.refresh(reader)
     assert (now.done, now.total) == (2, 4)
+    tell("rest_escalated", asked=2, judge="dear")
+    now = stages.refresh(reader)
+    assert now.total == 2
+    assert any(step.detail.startswith("what could not be accepted: ") for step in now.steps)
 
 
 def test_a_run_without_events_is_read_from_its_decisions(tmp_path):
@@ -196,3 +200,8 @@ def test_a_run_without_events_is_read_from_its_decisions(tmp_path):
         ("Training", "round 1: 2 labels"),
         ("Deciding", "round 1: go on: because"),
     ]
+    # No batch was chosen for what is trained after the rounds.
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.log.decide(Decision(4, 2, "student", "trained", {"labels": 3}, metrics(5)))
+    after = Stages().refresh(reader).steps
+    assert ("Training", "the last one: 3 labels") in [(s.name, s.detail) for s in after]

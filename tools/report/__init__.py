@@ -12,6 +12,7 @@ from jinja2 import ChainableUndefined, Environment, Template, Undefined
 from ..export import write_text
 from ..money import show, to_nano
 from . import figures
+from .consistency import consistency_words
 
 Summary: TypeAlias = Mapping[str, Any]
 
@@ -85,22 +86,42 @@ def guaranteed(summary: Summary) -> str:
     if not found:
         return ""
     terms = f"{100 * found['error']:g}% of"
+    # Of runs of earlier versions there are none.
+    given = found.get("escalated_labels", 0)
     if found["threshold"] is None:
         return (
             f"No guarantee that at most {terms} the labels are wrong: {found['why_not']}. It takes "
             f"{count(found['needed'])} audits without a wrong label, and more where some are wrong "
             "(ensemble.guarantee.audits). Labels were kept as they are without a guarantee."
+            f"{_escalated(found)}"
         )
     since = found.get("corrected")
     after = ""
     if since:
         labels = "1 label" if since == 1 else f"{count(since)} labels"
         after = f" After that test people have corrected {labels}, which makes them only better."
+    whose = f"{count(found['accepted'])} labels that no trusted annotator has given"
+    if found.get("of") == "delivered":
+        whose = f"{count(found['accepted'] + given)} labels that were not in the last audit"
     return (
-        f"At most {terms} the {count(found['accepted'])} labels that no trusted annotator has "
-        f"given are wrong, with {100 * found['confidence']:g}% confidence, from "
-        f"{count(found['audits'])} audits drawn at random at the end. The others were set apart."
-        f"{after}"
+        f"At most {terms} the {whose} are wrong, with {100 * found['confidence']:g}% confidence, "
+        f"from {count(found['audits'])} audits drawn at random at the end."
+        f"{_escalated(found) or ' The others were set apart.'}{after}"
+    )
+
+
+def _escalated(found: Mapping[str, Any]) -> str:
+    """What came of the texts that went to the trusted annotator; empty where none did."""
+    if not found.get("escalated"):
+        return ""
+    texts = (
+        "1 of the other texts"
+        if found["escalated"] == 1
+        else (f"{count(found['escalated'])} of the other texts")
+    )
+    return (
+        f" The trusted annotator was asked about {texts} and gave "
+        f"{count(found['escalated_labels'])} a label; what is left was set apart."
     )
 
 
@@ -120,6 +141,11 @@ def last_check(summary: Summary) -> int | None:
     """The last round that the rule looked at: the training after the sweep is not one of them."""
     checked = [int(row["round"]) for row in summary.get("curve") or [] if row.get("check")]
     return checked[-1] if checked else None
+
+
+def kept_student(summary: Summary) -> str:
+    """Whose student is delivered: ``round 3``, or ``the last training``."""
+    return figures.training(kept_round(summary) or {"round": summary.get("best_round")})
 
 
 def kept_round(summary: Summary) -> Mapping[str, Any]:
@@ -164,12 +190,14 @@ def _view(summary: Summary) -> dict[str, Any]:
         "why_stopped": why_stopped(summary),
         "guaranteed": guaranteed(summary),
         "kept": kept_round(summary),
+        "kept_student": kept_student(summary),
         "evidence": checks[-1] if checks else {},
         "learning_curve": figures.learning_curve(curve, stop_round),
         "stop_evidence": figures.stop_evidence(curve, stop_round),
         "churn": figures.churn(curve, stop_round),
         "parts": _parts(summary.get("labels") or {}),
         "classes": _classes(summary, curve),
+        "consistency": consistency_words(summary),
         "spending": _spending(summary),
         "files": sorted(Path(file).name for file in (summary.get("files") or {}).values()),
     }

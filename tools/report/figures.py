@@ -130,6 +130,12 @@ class _Plot:
         return head.format(WIDTH, HEIGHT, label) + Markup("").join(self.parts) + Markup("</svg>")
 
 
+def training(row: Row) -> str:
+    """Which training a row of the curve is about: that after the last batch is in no round."""
+    # Summaries of earlier versions do not tell them apart.
+    return f"round {row['round']}" if row.get("in_round", True) else "the last training"
+
+
 def learning_curve(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
     """The student's agreement and audited accuracy against money, or labels where nothing was paid.
 
@@ -173,9 +179,7 @@ def learning_curve(rows: Sequence[Row], stop_round: int | None) -> Markup | None
     ):
         points = [(at[row["round"]], float(row[name])) for row in part]
         plot.line(points, css)
-        plot.dots(
-            points, css, [f"round {r['round']}: {title} {r[name]:.1%}, {_at(r)}" for r in part]
-        )
+        plot.dots(points, css, [f"{training(r)}: {title} {r[name]:.1%}, {_at(r)}" for r in part])
     return plot.svg(f"Learning curve: the student's accuracy against {key.split('_')[0]}")
 
 
@@ -247,7 +251,8 @@ def churn(rows: Sequence[Row], stop_round: int | None) -> Markup | None:
     Returns:
         The chart; None before the second round.
     """
-    moved = [row for row in rows if row.get("moved") is not None]
+    # By round: the training after the last batch is in none.
+    moved = [r for r in rows if r.get("moved") is not None and r.get("in_round", True)]
     if not moved:
         return None
     checks = [

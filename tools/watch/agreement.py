@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from ..audit import Interval, wilson_interval
-from ..ledger.records import CHECK_ATTEMPTS
+from ..ledger.records import CHECK_ATTEMPTS, Vote
 from .reader import RunReader
 
 
@@ -145,6 +146,30 @@ class Votes:
         return Audited(
             name, valid + invalid, invalid, wilson_interval(right, right + wrong), trusted
         )
+
+
+def right_on_audits(votes: Iterable[Vote], trusted: Collection[str]) -> dict[str, Interval]:
+    """Accuracy of annotators on random audits, as `Votes` counts it, for a run that has all votes.
+
+    Args:
+        votes: Answers to checks left out.
+        trusted: Names of those whose answers are the truth of an audit.
+
+    Returns:
+        By annotator, with Wilson's interval; nobody without audits.
+    """
+    truth: dict[str, list[str]] = defaultdict(list)
+    given = [vote for vote in votes if vote.label is not None]
+    for vote in given:
+        if vote.annotator in trusted and vote.purpose in {"audit", "last_audit"}:
+            truth[vote.item_id].append(str(vote.label))
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for vote in given:
+        if vote.annotator not in trusted:
+            right = [label == vote.label for label in truth.get(vote.item_id, ())]
+            counts[vote.annotator][0] += sum(right)
+            counts[vote.annotator][1] += len(right)
+    return {name: wilson_interval(k, n) for name, (k, n) in counts.items() if n}
 
 
 def _kappa(labels: Counter[tuple[str, str]]) -> float | None:

@@ -69,6 +69,7 @@ class Round:
         moved: Share of the stop set whose prediction changed in this round.
         predicted: Stop-set items by the class predicted, in the order of the label set.
         check: The stop rule's look at it; ``None`` for the training after the sweep.
+        in_round: False for the last training: no batch was chosen for it.
     """
 
     round: int
@@ -83,6 +84,12 @@ class Round:
     moved: float | None
     predicted: tuple[int, ...]
     check: StopCheck | None
+    in_round: bool = True
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence."""
+        return f"round {self.round}" if self.in_round else "the last training"
 
 
 @dataclass
@@ -108,17 +115,26 @@ class Curve:
             self._seen = seq
             self._checks[number] = _check(json.loads(decision), json.loads(evidence))
         closed = self._rounds[-1].round if self._rounds else 0
-        for number, metrics, predictions in reader.rows(
-            "SELECT round, metrics, predictions FROM rounds WHERE round > ? ORDER BY round", closed
+        for number, metrics, predictions, in_round in reader.rows(
+            "SELECT round, metrics, predictions, EXISTS(SELECT 1 FROM decisions AS d WHERE "
+            "d.kind = 'batch' AND d.round = rounds.round) FROM rounds WHERE round > ? "
+            "ORDER BY round",
+            closed,
         ):
-            self._add(number, json.loads(metrics), np.frombuffer(predictions, "<i4"), reader.labels)
+            now = np.frombuffer(predictions, "<i4")
+            self._add(number, json.loads(metrics), now, reader.labels, bool(in_round))
         return tuple(
             found if (check := self._checks.get(found.round)) is None else _with(found, check)
             for found in self._rounds
         )
 
     def _add(
-        self, number: int, metrics: dict[str, Any], now: NDArray[np.int32], labels: list[str]
+        self,
+        number: int,
+        metrics: dict[str, Any],
+        now: NDArray[np.int32],
+        labels: list[str],
+        in_round: bool,
     ) -> None:
         before = self._last
         comparable = before is not None and len(now) and before.shape == now.shape
@@ -142,6 +158,7 @@ class Curve:
                 float(np.mean(before != now)) if comparable else None,
                 tuple(np.bincount(now[now >= 0], minlength=len(labels)).tolist()),
                 None,
+                in_round,
             )
         )
 

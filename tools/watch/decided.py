@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ SELECT seq, round, agent, kind, at,
     'audit', json_array_length(decision, '$.audit'),
     'recheck', json_array_length(decision, '$.recheck'))
   WHEN kind IN ('rulings') THEN json_object('counts', json_extract(decision, '$.counts'))
-  WHEN kind IN ('audit_change', 'last_audit', 'generated') THEN json_object(
+  WHEN kind IN ('audit_change', 'last_audit', 'rest_escalated', 'generated') THEN json_object(
     'items', json_array_length(decision, '$.items'), 'failure', json_extract(decision, '$.failure'))
   WHEN kind IN ('applied') THEN json_object('number', json_extract(decision, '$.number'),
     'what', json_extract(decision, '$.what'))
@@ -122,7 +122,7 @@ def _generated(made: _Made) -> _Told:
 
 _ACTIONS = {
     "accept": "accepted",
-    "soft": "kept with their weight",
+    "soft": "accepted though unsure",
     "set_apart": "set apart",
     "re_ask": "asked again",
     "escalate": "put to the next annotator",
@@ -132,13 +132,21 @@ _ACTIONS = {
 }
 
 
+def ruled(counts: Mapping[str, int]) -> str:
+    """What became of labels, such as ``41 labels accepted, 3 put to the next annotator``."""
+    done = [(n, _ACTIONS.get(name, name.replace("_", " "))) for name, n in counts.items() if n]
+    return ", ".join(
+        f"{n:,} {words}" if place else f"{many(n, 'label')} {words}"
+        for place, (n, words) in enumerate(done)
+    )
+
+
 def _rulings(made: _Made) -> _Told:
-    counts = made.decision.get("counts") or {}
-    parts = [f"{n:,} {_ACTIONS.get(name, name.replace('_', ' '))}" for name, n in counts.items()]
-    if not parts:
+    said = ruled(made.decision.get("counts") or {})
+    if not said:
         return None
     by = str(made.evidence.get("by") or "rule")
-    return f"Round {made.round_}: labels {', '.join(parts)}", [] if by == "rule" else [f"By {by}."]
+    return f"Round {made.round_}: {said}", [] if by == "rule" else [f"By {by}."]
 
 
 def _consistency(made: _Made) -> _Told:
@@ -215,6 +223,15 @@ def _last_audit(made: _Made) -> _Told:
     return f"Last audit: {many(made.decision['items'] or 0, 'text')} put to {judge}", []
 
 
+def _rest(made: _Made) -> _Told:
+    judge = made.evidence.get("judge", "the trusted annotator")
+    asked = many(made.decision["items"] or 0, "text")
+    lines = []
+    if wanted := made.evidence.get("of"):
+        lines.append(f"{wanted:,} texts could not be accepted with the guarantee.")
+    return f"The rest: {asked} put to {judge}", lines
+
+
 def _guarantee(made: _Made) -> _Told:
     return "Guarantee", [f"{name.replace('_', ' ')}: {v}" for name, v in made.decision.items()
                          if isinstance(v, str | int | float)]  # fmt: skip
@@ -252,6 +269,7 @@ _TOLD: dict[str, Callable[[_Made], _Told]] = {
     "audit_change": _audit_change,
     "sweep": _sweep,
     "last_audit": _last_audit,
+    "rest_escalated": _rest,
     "guarantee": _guarantee,
     "deliver": _deliver,
     "applied": _applied,

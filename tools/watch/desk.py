@@ -102,9 +102,12 @@ class Desk:
         return [item for item in found if item not in hidden]
 
     def doubt(self, item_id: str) -> Question:
-        """A doubtful label as a question."""
+        """A doubtful label as a question, with the label."""
         text = self.reader.texts([item_id]).get(item_id, "")
-        return Question(item_id, text, tuple(self.reader.labels), purpose="doubtful label")
+        history = records.held(self.reader, item_id)
+        doubted = _in_doubt(history[-1]) if history else "It has no label yet."
+        labels = tuple(self.reader.labels)
+        return Question(item_id, text, labels, purpose="doubtful label", doubted=doubted)
 
     def heard(self, item_id: str, reviewer: str) -> list[Heard]:
         """What all but the reviewer have said of an item; never to be told of a blind question."""
@@ -120,6 +123,14 @@ class Desk:
             if name != reviewer:
                 found.append(Heard(f"reviewer {name}", label or "no label fits", ""))
         return found
+
+
+def _in_doubt(held: records.Held) -> str:
+    label = held.label or "no label"
+    sure = "" if held.p_correct is None else f", {held.p_correct:.0%} sure"
+    if held.outcome != "accept":
+        return f"It is set apart; the likeliest label was {label}{sure}."
+    return f"The label in doubt: {label}, by {held.source}{sure}."
 
 
 def open_desk(reader: RunReader) -> Desk:

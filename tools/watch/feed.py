@@ -245,7 +245,7 @@ def _offer(
     lines = [f"{became['status'].capitalize()} by {became['by']}" + (f": {what}" if what else "")]
     if directive is not None:
         order = orders.get(directive)
-        lines[0] += f", ordered (directive {directive})"
+        lines[0] += f", ordered (order {directive})"
         lines += [] if order is None else [order.lines[0].text]
     data |= {"directive": directive, "became": lines, "files": became.get("files") or []}
     return replace(message, state=str(became["status"]), data=data)

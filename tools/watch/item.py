@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +12,6 @@ from numpy.typing import NDArray
 from ..ledger.records import CHECK_ATTEMPTS
 from .reader import RunReader
 
-ROWS_FILE = "rows.sqlite"
 _BLOCK = 8_192
 _MOST_ROWS = 50
 _EXAMPLES = 64
@@ -188,20 +185,13 @@ def _proposals(
 
 def input_rows(reader: RunReader, item_id: str) -> list[RowLine]:
     """Rows of the input that an item stands for, itself first; at most 50."""
-    path = reader.folder / "pool" / ROWS_FILE
-    if not path.exists():
-        return []
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-        try:
-            found = db.execute(
-                "SELECT id, line, near_duplicate_of IS NULL, fields FROM rows "
-                "WHERE id = ?1 OR duplicate_of = ?1 OR near_duplicate_of = ?1 "
-                "ORDER BY id <> ?1, position LIMIT ?2",
-                (item_id, _MOST_ROWS),
-            ).fetchall()
-        except sqlite3.OperationalError:
-            # A run that is about to write its first table.
-            return []
+    found = reader.input_rows(
+        "SELECT id, line, near_duplicate_of IS NULL, fields FROM rows "
+        "WHERE id = ?1 OR duplicate_of = ?1 OR near_duplicate_of = ?1 "
+        "ORDER BY id <> ?1, position LIMIT ?2",
+        item_id,
+        _MOST_ROWS,
+    )
     return [RowLine(id_, line, bool(same), json.loads(fields)) for id_, line, same, fields in found]
 
 

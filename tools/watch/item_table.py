@@ -105,7 +105,10 @@ class ItemTable:
         return self._by_id
 
     def containing(self, needle: str) -> Bools:
-        """Items whose text or id holds a string, whatever its case, (n,)."""
+        """Items whose text or id holds a string, whatever its case, (n,).
+
+        The ids of input rows that repeat a text stand for the item that has it.
+        """
         if needle not in self._found:
             # SQLite folds the case of ASCII only; other letters are tried as people write them.
             spellings = {needle, needle.lower(), needle.upper(), needle.title()}
@@ -117,6 +120,15 @@ class ItemTable:
             mask = np.zeros(len(self.ids), bool)
             # The pool may have grown since the items were read.
             mask[places[places < len(mask)]] = True
+            repeated = " OR ".join(["instr(lower(id), ?)"] * len(lowered))
+            mask |= self.mask(
+                first
+                for (first,) in self._reader.input_rows(
+                    "SELECT DISTINCT duplicate_of FROM rows WHERE duplicate_of IS NOT NULL "
+                    f"AND ({repeated})",
+                    *lowered,
+                )
+            )
             if len(self._found) >= _SEARCHES:
                 self._found.pop(next(iter(self._found)))
             self._found[needle] = mask

@@ -25,6 +25,8 @@ class Question:
     Attributes:
         annotator: The person among the run's annotators; empty in files of earlier versions.
         purpose: Why it is asked: audit, escalate, ...; empty in files of earlier versions.
+        doubted: The label that is in doubt, in words, where the question is about one; whoever
+            answers has seen it.
     """
 
     item_id: str
@@ -32,6 +34,7 @@ class Question:
     labels: tuple[str, ...]
     annotator: str = ""
     purpose: str = ""
+    doubted: str = ""
 
     @property
     def blind(self) -> bool:

@@ -38,6 +38,7 @@ class RunReader:
         self._guard = threading.RLock()
         self._ledger: sqlite3.Connection | None = None
         self._items: sqlite3.Connection | None = None
+        self._input: sqlite3.Connection | None = None
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -72,6 +73,22 @@ class RunReader:
             if self._items is None:
                 self._items = _read_only(self.folder / "pool" / "items.sqlite")
             return _rows(self._items, sql, values)
+
+    def input_rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query on ``rows(id, duplicate_of, ...)``, the input; none without it.
+
+        Raises:
+            LedgerError: The input's rows can not be read.
+        """
+        with self._guard:
+            if self._input is None:
+                self._input = _read_only(self.folder / "pool" / "rows.sqlite")
+            return _rows(self._input, sql, values)
+
+    def same_text(self, row: str) -> str | None:
+        """Id of the item that has the text of an input row; ``None`` where it is no repetition."""
+        found = self.input_rows("SELECT duplicate_of FROM rows WHERE id = ?", row)
+        return found[0][0] if found else None
 
     def texts(self, ids: Sequence[str]) -> dict[str, str]:
         """Texts by item id; unknown ids are left out."""
@@ -124,10 +141,10 @@ class RunReader:
     def close(self) -> None:
         """Close what is open."""
         with self._guard:
-            for connection in (self._ledger, self._items):
+            for connection in (self._ledger, self._items, self._input):
                 if connection is not None:
                     connection.close()
-            self._ledger = self._items = None
+            self._ledger = self._items = self._input = None
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .balance import pool_size
+from .decided import ruled
 from .reader import RunReader
 
 Event: TypeAlias = dict[str, Any]
@@ -34,6 +35,7 @@ AFTER = {
     "audit_change": "annotate",
     "sweep": "annotate",
     "last_audit": "annotate",
+    "rest_escalated": "annotate",
     "deliver": "finish",
 }
 """The node that is under way after a decision of this kind, for runs that report no nodes."""
@@ -91,6 +93,7 @@ class Stages:
     _seq: int = 0
     _kind: str = ""
     _round: int = 0
+    _batch: int = 0
 
     def refresh(self, reader: RunReader) -> Stage:
         """Where the run is at this moment.
@@ -147,6 +150,8 @@ class Stages:
             "SELECT seq, kind, round FROM decisions WHERE seq > ? ORDER BY seq", self._seq
         ):
             self._seq, self._round = seq, number
+            if kind == "batch":
+                self._batch = number
             # What is only noted beside a step says nothing of the next.
             if kind in AFTER or kind == "stop_check":
                 self._kind = kind
@@ -171,23 +176,26 @@ class Stages:
         if written := last.get("generated"):
             steps.append(Step("Writing texts", f"{written['texts']:,} texts"))
         if self._asked and self._total:
-            about = {"sweep": "the rest of the pool", "last_audit": "the last audit"}.get(
-                self._asked, f"round {round_}"
-            )
+            about = {
+                "sweep": "the rest of the pool",
+                "last_audit": "the last audit",
+                "rest_escalated": "what could not be accepted",
+            }.get(self._asked, f"round {round_}")
             # Some texts are put to several annotators, so answers may outnumber them.
             detail = f"{about}: {answers:,} answers to {self._total:,} texts"
             steps.append(Step("Asking", detail, min(answers, self._total), self._total))
-        if ruled := last.get("ruled"):
-            counts = [
-                f"{n:,} {name.replace('_', ' ')}"
-                for name, n in ruled.items()
-                if name not in {"event", "at", "round"} and isinstance(n, int) and n
-            ]
-            steps.append(Step("Judging", f"round {ruled['round']}: {', '.join(counts)}"))
+        if judged := last.get("ruled"):
+            counts = {
+                name: n
+                for name, n in judged.items()
+                if name not in {"event", "at", "round"} and isinstance(n, int)
+            }
+            steps.append(Step("Judging", f"round {judged['round']}: {ruled(counts)}"))
         if trained := last.get("trained"):
-            steps.append(
-                Step("Training", f"round {trained['round']}: {trained['labels']:,} labels")
-            )
+            when = f"round {trained['round']}"
+            if trained["round"] > self._batch:
+                when = "the last one"  # after the last batch, and in no round
+            steps.append(Step("Training", f"{when}: {trained['labels']:,} labels"))
         if decided := last.get("decided"):
             steps.append(Step("Deciding", f"round {decided['round']}: {_decided(decided)}"))
         if people := last.get("people"):
@@ -218,6 +226,7 @@ _QUESTIONS: dict[str, Callable[[Event], int]] = {
     "selected": lambda e: int(e["batch"]) + int(e["audit"]) + int(e.get("recheck") or 0),
     "sweep": lambda e: sum(e["asked"].values()),
     "last_audit": lambda e: int(e["asked"]),
+    "rest_escalated": lambda e: int(e["asked"]),
     "audit_change": lambda e: int(e["asked"]),
 }
 """How many texts the questions that begin with an event are about."""

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from ....tools.watch import run_status
+from ...rules_in_words import NO_GATES, RULES
 from .. import formats, processes
 from ..plain import escaped, show_text
 from ..run_page import facts
@@ -56,6 +57,7 @@ def _replay(key: str, folder: Path) -> None:
 
 def _stops(rows: Sequence[dict[str, Any]]) -> None:
     head = ["rule", "stops after round", "labels", "spent", "audit", "gold", "spent and errors"]
+    names = [row["rule"] for row in rows]
     st.html(facts.table(head, map(_row, rows)))
     st.html(
         facts.note(
@@ -63,6 +65,9 @@ def _stops(rows: Sequence[dict[str, Any]]) -> None:
             "what wrong labels cost at the value that was stated."
         )
     )
+    st.html(facts.note(NO_GATES))
+    st.html(facts.note("When each rule ends a run:"))
+    st.html(facts.steps((name, RULES.get(name, "")) for name in dict.fromkeys(names)))
 
 
 def _row(row: dict[str, Any]) -> list[str]:

@@ -113,7 +113,7 @@ def _votes(at: Desk, item: str, token: str) -> None:
                 + (", check, no vote" if vote.check else "")
                 + (f", attempt {vote.attempt + 1}" if vote.attempt > 0 and not vote.check else ""),
                 formats.money(vote.cost),
-                formats.at(vote.at) if vote.at else "",
+                formats.when(vote.at) if vote.at else "",
             )
             for vote in votes
         ],
@@ -133,7 +133,7 @@ def _reviews(said: list[Said], state: str) -> None:
             (
                 one.review.reviewer,
                 spoken(one.review) + (" (taken back)" if one.taken_back else ""),
-                formats.at(one.at),
+                formats.when(one.at),
                 "yes" if one.review.blind else "no",
                 one.note if one.note is not None else waits,
             )

@@ -59,6 +59,9 @@ def page() -> None:
 
 def _one(at: Desk, item: str, places: Sequence[int], hidden: set[str]) -> None:
     position = at.table.at.get(item)
+    if position is None and (first := at.reader.same_text(item)) is not None:
+        st.caption(_same(item, first))
+        item, position = first, at.table.at.get(first)
     before, after = _around(places, position)
     with st.container(horizontal=True):
         for name, place in (("Previous", before), ("Next", after)):
@@ -77,6 +80,10 @@ def _one(at: Desk, item: str, places: Sequence[int], hidden: set[str]) -> None:
     st.divider()
 
 
+def _same(row: str, first: str) -> str:
+    return f"Row {escaped(row)} has the same text as item {escaped(first)}, and so its label."
+
+
 def _around(places: Sequence[int], position: int | None) -> tuple[int | None, int | None]:
     if position is None or position not in places:
         return None, None
@@ -93,6 +100,9 @@ def _list(at: Desk, search: Search, places: Sequence[int], hidden: set[str]) -> 
         st.session_state[PAGE_KEY] = pages
     few = "1 item" if len(places) == 1 else f"{formats.number(len(places))} items"
     st.caption(f"{few} of {formats.number(len(at.table))}. Click a row for all that is known.")
+    named = search.text.strip()
+    if named and named not in at.table.at and (first := at.reader.same_text(named)) is not None:
+        st.caption(_same(named, first))
     if not places:
         st.info("No item is like this. Leave out a filter, or search for fewer words.")
         return

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -207,7 +208,36 @@ def shape_fault(config: Mapping[str, Any]) -> str:
     texts = (config["task"].get("text", ""), config["task"].get("guidelines", ""))
     if not all(isinstance(text, str) for text in texts):
         return "'task.text' and 'task.guidelines' are texts."
+    for name in ("path", "id", "gold", "encoding"):
+        if not isinstance(config["data"].get(name) or "", str):
+            return f"'data.{name}' is no text."
+    return _number_fault(config)
+
+
+def _number_fault(config: Mapping[str, Any]) -> str:
+    """The first option that is no number where a step shows one; empty without such."""
+    tiers = {f"annotators.{at}": one for at, one in enumerate(config["annotators"])}
+    sections = {**config, **tiers, "the file": config}
+    for section, name in [*_NUMBERS, *((tier, "tier") for tier in tiers)]:
+        value = sections.get(section, {}).get(name, 0)
+        if value is None and name in _MAY_BE_NOTHING:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            where = name if section == "the file" else f"{section}.{name}"
+            return f"'{where}' is no number."
     return ""
+
+
+_NUMBERS = (
+    ("budget", "usd"),
+    ("human", "questions_per_round"),
+    ("human", "label_usd"),
+    ("stopping", "point_value_usd"),
+    ("stopping", "items"),
+    ("stopping", "error_cost_usd"),
+    ("the file", "seed"),
+)
+_MAY_BE_NOTHING = frozenset(("usd", "seed"))
 
 
 def _is_label(label: Any) -> bool:

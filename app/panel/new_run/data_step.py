@@ -45,7 +45,7 @@ def begin() -> None:
 
 def show(form: Form) -> None:
     """Show what is in the file."""
-    path = Path(str(form.config["data"].get("path", "")))
+    path = Path(str(form.config["data"].get("path") or ""))
     st.subheader("Data", anchor=False)
     if not path.name:
         st.info("This draft has no data file yet; choose one under New run.")

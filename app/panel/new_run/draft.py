@@ -130,7 +130,7 @@ def _users(draft: Draft) -> list[str]:
 
     def needs(config: dict[str, Any], read_already: bool) -> bool:
         votes = [one.get("path") for one in config["annotators"]]
-        return any(map(inside, votes)) or (not read_already and inside(config["data"]["path"]))
+        return any(map(inside, votes)) or (not read_already and inside(config["data"].get("path")))
 
     found = []
     for other in drafts():

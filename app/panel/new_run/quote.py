@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from ...quoted import remarks
+from ...quoted import ENDS, remarks
 from .. import formats
 from ..plain import escaped, show_text, visible
 
@@ -52,8 +52,7 @@ def show_quote(quote: dict[str, Any]) -> None:
     point = formats.usd(quote["value"]["usd"] / 100)
     st.caption(
         escaped(f"A point of accuracy is worth {point}: {quote['value']['explanation']}.", 500)
-        + " The low end stops as early as the rule allows; the high end runs every round and sends "
-        "every label through all tiers."
+        + f" {ENDS}"
     )
     for remark in remarks(quote, formats.number, formats.usd):
         st.write(escaped(remark, 600))

@@ -15,6 +15,8 @@ from .annotators_new import untouched
 from .checks import Faults, annotator_faults, label_faults
 from .sample import Sample, sample
 
+_NO_FILE = "There is no data file yet: begin with another file."
+
 
 def step_faults(step: str, config: dict[str, Any], *, early: bool = False) -> Faults:
     """What keeps a run from being started with what was entered in a step.
@@ -31,9 +33,9 @@ def step_faults(step: str, config: dict[str, Any], *, early: bool = False) -> Fa
 
 
 def _data(config: dict[str, Any], _: bool) -> Faults:
-    path = str(config["data"].get("path", ""))
+    path = str(config["data"].get("path") or "")
     if not path:
-        return {"file": ["There is no data file yet: begin with another file."]}
+        return {"file": [_NO_FILE]}
     if not Path(path).is_file():
         return {"file": ["The data file is not there any more: begin with another file."]}
     return {}
@@ -81,6 +83,8 @@ def _budget(config: dict[str, Any], _: bool) -> Faults:
 
 def sample_or_fault(config: dict[str, Any]) -> Sample | str:
     """What is in the data file, or why it can not be read as configured."""
+    if not config["data"].get("path"):
+        return _NO_FILE
     try:
         return sample(config)
     except (DataError, ValueError) as error:

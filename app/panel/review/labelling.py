@@ -48,7 +48,7 @@ def ask(desk: Desk, reviewer: str, question: Question) -> None:
     # Filled last: once the text is there to be read, its keys are.
     above = st.container()
     shown = st.session_state.get(_SHOWN) == question.item_id and not question.blind
-    _labels(desk, reviewer, question, token, blind=not shown)
+    _labels(desk, reviewer, question, token, blind=not shown and not question.doubted)
     _actions(desk, reviewer, question, token, shown=shown)
     if shown:
         _votes(desk, question.item_id, reviewer)
@@ -65,6 +65,8 @@ def _text(desk: Desk, reviewer: str, question: Question, token: str) -> None:
             "Show the whole text", key=f"review_whole_{token}"
         )
         show_text(question.text, _WHOLE if whole else LONGEST)
+    if question.doubted:
+        st.write(escaped(question.doubted, 300))
     reasons = [escaped(question.purpose.replace("_", " ")) or "review"]
     if question.blind:
         reasons.append(BLIND)

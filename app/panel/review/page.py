@@ -98,8 +98,9 @@ def _doubts(at: Desk, name: str) -> None:
         ids = at.doubtful(name)
     st.caption(
         f"The {number(len(ids))} labels that most deserve a look: what somebody flagged, then "
-        "those of no person, the least sure first. Votes are hidden until you ask for them. A "
-        "correction takes effect at the run's next safe point."
+        "those of no person, the least sure first. As you see the label in doubt, your answer is "
+        "kept as not blind; votes are hidden until you ask for them. A correction takes effect at "
+        "the run's next safe point."
     )
     item = chosen(at, name, ids)
     if item is not None:

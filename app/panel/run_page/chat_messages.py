@@ -96,7 +96,7 @@ def safe(text: str, most: int = _LONGEST_LINE) -> str:
 
 
 def _head(message: Message) -> str:
-    when = safe(formats.clock(message.at))
+    when = safe(formats.when(message.at))
     return f"<header><span>{safe(message.who, 60)}</span><time>{when}</time></header>"
 
 

@@ -46,7 +46,12 @@ def show_learning(live: Live) -> None:
     checks = [(found, found.check) for found in rounds if found.check is not None]
     left, right = st.columns(2, gap="medium")
     with left:
-        st.html(facts.note("The next batch: its expected gain against its price, by round."))
+        st.html(
+            facts.note(
+                "The next batch: its expected gain against its price, by round. Each step of the "
+                "upright axis is the same number of times more (a logarithmic axis)."
+            )
+        )
         _evidence(checks)
     with right:
         st.html(facts.note("Churn: answers of the student on the stop set that changed, by round."))
@@ -77,9 +82,7 @@ SHARES = {"axis": {"format": ".0%", "title": None, "tickCount": 5}, "scale": {"z
 
 def at(found: Round) -> str:
     """Where a round stands, in words."""
-    return (
-        f"round {found.round}, {formats.number(found.labels)} labels, {formats.money(found.spent)}"
-    )
+    return f"{found.name}, {formats.number(found.labels)} labels, {formats.money(found.spent)}"
 
 
 def _curve(rounds: Sequence[Round], axis: str) -> None:
@@ -223,7 +226,7 @@ def _churn(rounds: Sequence[Round]) -> None:
         if churn is not None and churn.estimate is not None:
             words = " ".join(facts.accuracy(churn))
             points.append(_point(place, _WINDOW, churn.estimate, words, churn.low, churn.high))
-        if found.moved is not None:
+        if found.moved is not None and found.in_round:
             points.append(_point(place, _MOVED, found.moved, formats.percent(found.moved)))
     if not points:
         st.caption("Churn is known from the second round on.")

@@ -9,6 +9,7 @@ import streamlit as st
 
 from ....tools.watch.live import Live
 from ....tools.watch.money import WINDOW_S, Money
+from ....tools.watch.queue import people
 from ....tools.watch.stage import Stage, finished_seconds
 from ....tools.watch.status import RunStatus
 from .. import formats
@@ -30,7 +31,7 @@ def show_money(live: Live, status: RunStatus) -> None:
     if running and "finish" in pending:
         money = replace(money, over=True)
     with st.container(border=True):
-        st.html(_money(money, running))
+        st.html(_money(money, running, bool(people(live.reader))))
     for kind in pending:
         if running and kind in _ORDERS:
             st.info(_ORDERS[kind])
@@ -80,7 +81,7 @@ def _seconds_since(moment: str) -> float | None:
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
 
 
-def _money(money: Money, running: bool) -> str:
+def _money(money: Money, running: bool, asks_people: bool) -> str:
     entries = [
         ("Spent", formats.money(money.spent), _of_cap(money)),
         ("Reserved", formats.money(money.reserved), "for calls under way"),
@@ -96,7 +97,9 @@ def _money(money: Money, running: bool) -> str:
         entries.append(_pace(money, running))
     if not money.over:
         entries.append(_projected(money, running))
-    entries.append(("Requests", formats.number(money.requests), ""))
+    # The ledger counts a question to a person as a request, and so does its cap.
+    note = "answers of people are counted, too" if asks_people else ""
+    entries.append(("Requests", formats.number(money.requests), note))
     bar = ""
     if money.cap:
         bar = facts.bar(money.spent / money.cap, (money.reserved + money.uncertain) / money.cap)

@@ -103,7 +103,7 @@ def cascade(
         panel = experience.panel
         while True:
             seen = np.where(asked, bench.votes, NO_VOTE)
-            verdict = bench.verdict(seen, student, panel)
+            verdict = bench.verdict(asked, student, panel)
             open_to = ~asked
             open_to[:, -1] = False
             left = None
@@ -124,7 +124,7 @@ def cascade(
                 break
             asked[wanted, column[wanted]] = True
         student = _trained(bench, seen, verdict)
-    return asked, bench.verdict(seen, student).label
+    return asked, bench.verdict(asked, student).label
 
 
 def informed(
@@ -180,21 +180,20 @@ def tier_order(bench: Bench, student: NDArray[np.float64], panel: Panel, thresho
     asked = bench.told.copy()
     for column in range(len(bench.annotators) - 1):
         seen = np.where(asked, bench.votes, NO_VOTE)
-        verdict = bench.verdict(seen, student, panel)
+        verdict = bench.verdict(asked, student, panel)
         low = (verdict.p_correct < threshold) | ~(seen != NO_VOTE).any(axis=1)
         asked[low, column] = True
     seen = np.where(asked, bench.votes, NO_VOTE)
-    verdict = bench.verdict(seen, student, panel)
+    verdict = bench.verdict(asked, student, panel)
     student = _trained(bench, seen, verdict)
-    return bench.point(asked, bench.verdict(seen, student).label)
+    return bench.point(asked, bench.verdict(asked, student).label)
 
 
 def full_panel(bench: Bench, student: NDArray[np.float64]) -> Point:
     """Everybody on every text."""
-    verdict = bench.verdict(bench.votes, student)
-    student = _trained(bench, bench.votes, verdict)
-    label = bench.verdict(bench.votes, student).label
-    return bench.point(np.ones(bench.votes.shape, bool), label)
+    asked = np.ones(bench.votes.shape, bool)
+    student = _trained(bench, bench.votes, bench.verdict(asked, student))
+    return bench.point(asked, bench.verdict(asked, student).label)
 
 
 def alone(bench: Bench, column: int, *, audit: bool = False) -> Point:

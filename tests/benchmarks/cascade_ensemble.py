@@ -87,11 +87,12 @@ class Bench:
         )
 
     def verdict(
-        self, seen: NDArray[np.int64], student: NDArray[np.float64], panel: Panel | None = None
+        self, asked: NDArray[np.bool_], student: NDArray[np.float64], panel: Panel | None = None
     ) -> Verdict:
-        """What the votes seen add up to, with the student's word."""
-        ids = tuple(str(row) for row in range(len(seen)))
-        ballot = Ballot(ids, self.annotators, seen, (seen != NO_VOTE).astype(np.int64))
+        """What the answers add up to, with the student's word."""
+        ids = tuple(str(row) for row in range(len(asked)))
+        seen = np.where(asked, self.votes, NO_VOTE)
+        ballot = Ballot(ids, self.annotators, seen, asked.astype(np.int64))
         return weigh(ballot, panel or self.panel(student), student, classes=len(self.names))
 
     def student(

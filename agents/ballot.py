@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,12 @@ from ..tools.ledger import CHECK_ATTEMPTS, Vote
 
 NO_LABEL_FITS = "no_label_fits"
 """Why there is no label where an annotator has looked and found that none is right."""
+NO_ANSWER = "no_answer"
+"""Why there is no label where a call brought nothing."""
+NOT_RECORDED = "not_recorded"
+"""Why there is no label where a record of answers has none."""
+NOT_ANSWERED = frozenset((NO_ANSWER, NOT_RECORDED))
+"""Reasons that say nothing of the item."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class Ballot:
         repeated: Share of an annotator's other answers on the item, those to checks among them,
             that gave the label of its vote; NaN where it answered once, shape (n, m). Those to an
             objection are left out.
+        blank: Where an annotator has answered, and given no label of the set; a question that
+            nobody answered, or has no record of, is none. Shape (n, m); ``None`` is nowhere.
     """
 
     item_ids: tuple[str, ...]
@@ -40,6 +48,26 @@ class Ballot:
     declined: NDArray[np.bool_] | None = None
     confidence: NDArray[np.float64] | None = None
     repeated: NDArray[np.float64] | None = None
+    blank: NDArray[np.bool_] | None = None
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Who has answered, with a valid vote or without, shape (n, m)."""
+        voted: NDArray[np.bool_] = self.votes != NO_VOTE
+        return voted if self.blank is None else voted | self.blank
+
+    def shown(self, who: NDArray[np.bool_]) -> Ballot:
+        """The same without the votes of others; what is left says of nobody that no label fits.
+
+        Args:
+            who: Annotators whose votes are shown, shape (m,).
+        """
+        return replace(
+            self,
+            votes=np.where(who, self.votes, NO_VOTE),
+            declined=None,
+            blank=None if self.blank is None else self.blank & who,
+        )
 
     def column(self, annotator: str) -> NDArray[np.int64]:
         """One annotator's votes, shape (n,)."""
@@ -55,6 +83,7 @@ class Ballot:
             None if self.declined is None else self.declined[rows],
             None if self.confidence is None else self.confidence[rows],
             None if self.repeated is None else self.repeated[rows],
+            None if self.blank is None else self.blank[rows],
         )
 
 
@@ -75,6 +104,7 @@ def count_votes(
     declined = np.zeros(matrix.shape, bool)
     confidence = np.full(matrix.shape, np.nan)
     repeated = np.full(matrix.shape, np.nan)
+    blank = np.zeros(matrix.shape, bool)
     for row, given in enumerate(votes.values()):
         said: defaultdict[str, list[str]] = defaultdict(list)
         for vote in given:
@@ -85,6 +115,7 @@ def count_votes(
             if vote.annotator not in column or vote.attempt >= CHECK_ATTEMPTS:
                 continue
             answers[row, column[vote.annotator]] += 1
+            blank[row, column[vote.annotator]] |= vote.invalid not in {None, *NOT_ANSWERED}
             declined[row, column[vote.annotator]] = vote.invalid == NO_LABEL_FITS
             if vote.label is not None and vote.label in number:
                 matrix[row, column[vote.annotator]] = number[vote.label]
@@ -95,7 +126,10 @@ def count_votes(
             if vote_of != NO_VOTE and len(answered) > 1:
                 same = answered.count(labels[vote_of]) - 1
                 repeated[row, column[name]] = same / (len(answered) - 1)
-    return Ballot(tuple(votes), tuple(annotators), matrix, answers, declined, confidence, repeated)
+    blank &= matrix == NO_VOTE
+    return Ballot(
+        tuple(votes), tuple(annotators), matrix, answers, declined, confidence, repeated, blank
+    )
 
 
 def by_pattern(who: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:

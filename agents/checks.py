@@ -25,9 +25,9 @@ from .annotators.orders import (
     other_orders,
     turned_pair,
 )
+from .ballot import NO_ANSWER
 from .ensemble import Ask, Voter, ask
 
-NO_ANSWER = "no_answer"
 RETESTS = 2
 """Repetitions of a call in a test-retest; with the first answer they make N = 3."""
 
@@ -72,7 +72,7 @@ class Checked:
 
     Attributes:
         items: Length n.
-        first: (n,) answers to the first question.
+        first: (n,) answers to the first question; where one was objected to, that one.
         again: (n, r) answers to the repetitions.
         attempts: (n,) attempt of the first repetition.
     """
@@ -126,11 +126,12 @@ def choose_checks(
     the most doubtful labels at hand; a test-retest is random throughout. In the check of the order
     a random item meets an order that has nothing to do with its answers, as the test of positions
     needs it; a doubtful one has its two most probable labels side by side. Only disputed labels are
-    objected to: there a second answer is wanted anyway, and what it is worth is the question.
+    objected to: there a second answer is wanted anyway, and what it is worth is the question. The
+    objection is to the vote that stands, the last valid one.
 
     Args:
         voters: Who may be asked; those that can not answer differently are passed over.
-        votes: All votes of the run, answers to checks included.
+        votes: All votes of the run in the order of attempts, answers to checks included.
         doubtful: Items of the round whose label is kept, the most doubtful first, with their two
             most probable classes.
         disputed: Items of the round whose label is not, the most doubtful first.
@@ -140,14 +141,18 @@ def choose_checks(
     """
     number = {label: position for position, label in enumerate(labels)}
     answered: dict[str, dict[str, int]] = {}
+    stands: dict[str, dict[str, int]] = {}
     checked: dict[tuple[str, str], list[str]] = {}
     for vote in votes:
         purpose = check_of(vote.attempt)
         if purpose:
             checked.setdefault((vote.annotator, purpose), []).append(vote.item_id)
-        elif vote.attempt == 0:
-            said = number.get(vote.label or "", -1)
+            continue
+        said = number.get(vote.label or "", -1)
+        if vote.attempt == 0:
             answered.setdefault(vote.annotator, {})[vote.item_id] = said
+        if said >= 0:
+            stands.setdefault(vote.annotator, {})[vote.item_id] = said
     chosen = Chosen([], {}, {})
     for voter in voters:
         if voter.person or not voter.repeats:
@@ -162,8 +167,9 @@ def choose_checks(
                 continue
             random: list[str] = []
             if purpose == "check_counter":
-                queued = [i for i in disputed if given.get(i, -1) >= 0 and i not in before][:n]
-                attempts = [objection_to(given[item]) for item in queued]
+                voted = stands.get(voter.name, {})
+                queued = [i for i in disputed if i in voted and i not in before][:n]
+                attempts = [objection_to(voted[item]) for item in queued]
             else:
                 still = sorted(given.keys() - set(before))
                 drawn = n if calls > 1 else n - n // 2
@@ -237,10 +243,13 @@ def checked_answers(
     for purpose, by_item in again.items():
         repeats = RETESTS if purpose == "check_retest" else 1
         # A repetition that a cap cut off leaves nothing to compare.
-        items = sorted(i for i, given in by_item.items() if i in first and len(given) >= repeats)
+        before = first
+        if purpose == "check_counter":
+            before = {i: given[0][0] - FIRST_ATTEMPT[purpose] for i, given in by_item.items()}
+        items = sorted(i for i, given in by_item.items() if i in before and len(given) >= repeats)
         found[purpose] = Checked(
             items,
-            np.asarray([first[item] for item in items], np.int64),
+            np.asarray([before[item] for item in items], np.int64),
             np.asarray([[a for _, a in by_item[i][:repeats]] for i in items], np.int64).reshape(
                 len(items), repeats
             ),

@@ -9,7 +9,7 @@ same mistakes) stand in, as many as that belief is worth.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,11 +75,7 @@ class Experience:
     def _stand(self, columns: tuple[int, ...]) -> Standing:
         shown = np.zeros(len(self.ballot.annotators), bool)
         shown[list(columns)] = True
-        seen = replace(
-            self.ballot,
-            votes=np.where(shown, self.ballot.votes, NO_VOTE),
-            answers=np.where(shown, self.ballot.answers, 0),
-        )
+        seen = self.ballot.shown(shown)
         verdict = weigh(seen, self.panel, self.student, classes=self.classes)
         # Agreement with a reference that errs is worth what the reference is.
         ceiling = self.panel.ceiling
@@ -137,6 +133,9 @@ def gather(
         answers,
         confidence=_with_unknown(audit.confidence, known),
         repeated=_with_unknown(audit.repeated, known),
+        blank=None
+        if audit.blank is None
+        else np.concatenate([audit.blank[known], np.zeros((IMAGINED, m), bool)]),
     )
     weight = np.concatenate([np.ones(rows), np.full(IMAGINED, BELIEF / IMAGINED)])
     both = np.concatenate([truth[known], made_truth])

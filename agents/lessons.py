@@ -9,7 +9,7 @@ weights that have not seen its label (five folds), and so does the calibration.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -180,13 +180,13 @@ class Lessons:
     ) -> Calibration | None:
         if not self.covers(pattern, student):
             return None
-        answered = ((self.votes != NO_VOTE) | (self.audit.answers > 0)) & pattern
+        answered = self.audit.answered & pattern
         # One who has not answered on the audit sample can not be calibrated with the others.
         rows = np.flatnonzero(answered.sum(axis=1) > min(APART, int(pattern.sum()) - 1))
         if len(rows) < MIN_POINTS:
             return None
         seen = self.audit.take(rows)
-        seen = replace(seen, votes=np.where(pattern, seen.votes, NO_VOTE))
+        seen = seen.shown(pattern)
         posterior = judge(seen.votes, rows)
         label = posterior.argmax(axis=1)
         view = self.student[rows] if student and self.student is not None else None

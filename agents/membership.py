@@ -120,20 +120,21 @@ def find_readmitted(dropped: Mapping[str, str | None]) -> list[Membership]:
     """Dropped annotators whose place nobody holds any more.
 
     Where the one that another was dropped for was itself dropped for a third, that one holds both
-    places.
+    places; and when the third goes, the second takes its own again and holds that of the first.
 
     Args:
         dropped: By the name of each, whom it was dropped for; ``None`` where that does not matter.
     """
-    found = []
-    for name, rival in dropped.items():
-        holder = rival
-        while holder is not None and holder in dropped:
-            holder = dropped[holder]
-        if rival is not None and holder is None:
-            reason = f"back: {rival}, for which it was dropped, is asked no more"
-            found.append(Membership(name, "admit", reason, {"rival": rival}))
-    return found
+    return [
+        Membership(
+            name,
+            "admit",
+            f"back: {rival}, for which it was dropped, is asked no more",
+            {"rival": rival},
+        )
+        for name, rival in dropped.items()
+        if rival is not None and rival in dropped and dropped[rival] is None
+    ]
 
 
 def find_dispensable(
@@ -260,9 +261,7 @@ class _Judged:
             useless = chance or (not dearer and _bounds(added)[0] <= 0)
             if useless and _bounds(better)[0] >= SURELY_WORSE:
                 reason = f"bad: {own.mean():.0%} right on the audit, and adds nothing that shows"
-                # At chance it would be of no use beside anybody.
-                beside = None if chance else self.audit.annotators[other]
-                return Membership(name, "drop", reason, against(other), beside=beside)
+                return Membership(name, "drop", reason, against(other))
             if not dearer and _bounds(-better)[1] <= tolerance:
                 as_good.append(other)
         for other in as_good:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def suspect_labels(
     """
     truth = gold_labels(ballot, panel)
     trusted = np.isin(ballot.annotators, panel.gold)
-    hidden = replace(ballot, votes=np.where(trusted, NO_VOTE, ballot.votes), declined=None)
+    hidden = ballot.shown(~trusted)
     verdict = weigh(hidden, panel, student, classes=classes)
     labels = verdict.label.copy()
     if held is not None:

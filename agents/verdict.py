@@ -60,14 +60,13 @@ def weigh(
             view = None if student is None else student[rows]
             nearby = None if panel.lessons is None else panel.lessons.nearby
             features = features_of(ballot.take(rows), label[rows], view, nearby)
+            blank = blanks_of(votes[rows], answered[rows])
             p_correct[rows] = apply_calibration(
-                calibration,
-                p_correct[rows],
-                features,
-                label[rows],
-                blank=blanks_of(votes[rows], answered[rows]),
+                calibration, p_correct[rows], features, label[rows], blank=blank
             )
-            calibrated[rows] = bool(panel.gold)
+            # Of answers without a vote the audit may have shown none.
+            known = (blank == 0) | (calibration.blanks > 0)
+            calibrated[rows] = known if panel.gold else False
     p_correct = np.minimum(p_correct, panel.ceiling)
     gold = gold_labels(ballot, panel)
     known = gold != NO_VOTE
@@ -84,7 +83,7 @@ def _answered(ballot: Ballot, panel: Panel, student: bool) -> NDArray[np.bool_]:
     voted: NDArray[np.bool_] = ballot.votes != NO_VOTE
     if panel.lessons is None:
         return voted
-    answered: NDArray[np.bool_] = voted | ((ballot.answers > 0) & panel.lessons.judged)
+    answered: NDArray[np.bool_] = voted | (ballot.answered & panel.lessons.judged)
     for pattern, rows in by_pattern(answered):
         classes = panel.lessons.classes
         if calibration_of(panel, classes, pattern, student) is None:

@@ -82,6 +82,7 @@ class Tally:
         self._failed = 0
         self._stage = "starting"
         self._round = rounds
+        self._part = f"round {rounds}"
         self._quality = "not trained yet"
         self._decision = "none yet"
         self._spent_by_round: list[int] = []
@@ -98,6 +99,7 @@ class Tally:
             self._stage = f"read {event['rows']:,} rows, {event['texts']:,} texts"
         elif kind == "selected":
             self._round = event["round"]
+            self._part = f"round {self._round}"
             self._stage = f"labelling {event['batch']} texts, {event['audit']} audits"
         elif kind == "generated":
             self._stage = f"generated {event['texts']} texts"
@@ -111,15 +113,18 @@ class Tally:
         elif kind == "decided":
             self._decision = f"round {event['round']}: {_decision(event)}"
         elif kind == "sweep":
+            self._part = "sweep"
             self._stage = f"sweep: {_asked(event['asked'])}"
         elif kind == "cap":
             self._cap = to_nano(event["usd"])
         elif kind == "corrections":
             self._stage = f"people have corrected {event['items']:,} labels"
         elif kind == "last_audit":
-            self._stage = f"last audit: {event['asked']} texts to {event['judge']}"
+            self._part = "last audit"
+            self._stage = f"last audit: {event['asked']:,} texts to {event['judge']}"
         elif kind == "rest_escalated":
-            self._stage = f"the rest: {event['asked']} texts to {event['judge']}"
+            self._part = "texts that could not be accepted"
+            self._stage = f"{self._part}: {event['asked']:,} to {event['judge']}"
 
     def line(self, event: Event) -> str | None:
         """An event as a line of a log; ``None`` where there is nothing to say."""
@@ -129,7 +134,7 @@ class Tally:
         if kind == "ingested":
             return _read_line(event)
         if kind == "answers":
-            return self._now_and_then(f"{round_}: {self._answers()}; {self._money()}")
+            return self._now_and_then(f"{self._part}: {self._answers()}; {self._money()}")
         if kind == "people":
             return _people_line(event)
         if kind == "selected":
@@ -145,7 +150,8 @@ class Tally:
             return f"{when}: {self._quality}; {self._money()}"
         if kind == "decided":
             return self._decision
-        return self._stage if kind in {"sweep", "corrections"} else None
+        told = {"sweep", "corrections", "last_audit", "rest_escalated"}
+        return self._stage if kind in told else None
 
     def close(self) -> None:
         """Close the ledger."""

@@ -146,6 +146,9 @@ def _add_checks(
         figures[purpose] = _interval(flip_rate(fair.first, fair.again[:, 0]))
         figures[purpose]["confusions"] = _confusions(answers, ctx.labels)
     objected = checked["check_counter"]
+    # A reply that is no label is neither giving in nor standing firm.
+    told = zip(objected.items, objected.again[:, 0].tolist(), strict=True)
+    objected = objected.only([item for item, label in told if label >= 0])
     if objected.items:
         gave_in = flip_rate(objected.first, objected.again[:, 0])
         figures["check_counter"] = _interval(gave_in)

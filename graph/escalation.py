@@ -6,14 +6,17 @@ the other labels, which were settled before it was drawn.
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 
 from ..agents.ensemble import reference
 from ..agents.panel import Panel
-from ..tools.guarantee import REST
+from ..tools.guarantee import ANSWERED, REST
 from ..tools.ledger import Decision
+from .audit_proof import audited_proof
 from .context import RunContext
-from .guarantee import asking_costs, finished_labels, judge_labels, rulings
+from .guarantee import asking_costs, finished_labels, rulings
 from .rounds import RoundFit
 from .state import RunState
 
@@ -29,7 +32,9 @@ def escalate_rest(
     """Choose what of the rest the trusted annotator is asked about, and write it down.
 
     The least probable labels come first, as far as the money goes; texts that no last audit could
-    test are the last. Where nothing is proven nobody is asked: the labels are kept as they are.
+    test are the last; those of the last audit are not among them, answered or not. Where nothing is
+    proven, or what the money pays for could not bring as many labels as the proof takes, nobody is
+    asked: the labels are kept as they are.
 
     Args:
         ctx: The run.
@@ -46,13 +51,14 @@ def escalate_rest(
     if guarantee is None or guarantee.rest != "escalate" or judge is None:
         return []
     finished = finished_labels(ctx, state, panel, fit, items)
-    proven = judge_labels(ctx, finished, panel, planned=True)
+    proven = audited_proof(ctx, finished, panel)
     if proven.threshold is None:
         return []
+    tested, sample = {*finished.ballot.item_ids}, {*items}
     below = [
         row
         for row, ruling in enumerate(rulings(ctx, finished, panel, proven))
-        if ruling.action == "set_apart" and not ruling.final
+        if ruling.action == "set_apart" and not ruling.final and ruling.item_id not in sample
     ]
     order = np.argsort(finished.verdict.p_correct[below], kind="stable")
     rest = [finished.ballot.item_ids[below[place]] for place in order.tolist()]
@@ -62,8 +68,18 @@ def escalate_rest(
     if left is not None and rest:
         costs = np.cumsum(asking_costs(ctx, rest))
         rest = rest[: int(np.searchsorted(costs, left, side="right"))]
+    if guarantee.of == "delivered":
+        gave = ceil(ANSWERED * sum(item in tested for item in rest))
+        lowest = proven.threshold
+        if audited_proof(ctx, finished, panel, gave=gave, lowest=lowest).threshold is None:
+            return []
     if rest:
-        shown = {"of": wanted, "judge": judge.name, "threshold": proven.threshold}
+        shown = {
+            "of": wanted,
+            "judge": judge.name,
+            "threshold": proven.threshold,
+            "audits": proven.audits,
+        }
         ctx.ledger.log.decide(
             Decision(state["step"], state["round"], "critic", REST, {"items": rest}, shown)
         )

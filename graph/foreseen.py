@@ -120,7 +120,8 @@ def remarks_on_people(config: RunConfig, prices: Mapping[str, Price], error: int
     """What people will not be asked, and why: audits, and help with doubtful labels.
 
     Audits are put to one annotator, whose word is taken as the truth. A doubtful label goes to a
-    person only where that costs no more than a wrong label does (`route` in `agents.routing`).
+    person only where that costs no more than a wrong label does (`route` in `agents.routing`), or
+    where a proposal to ask again is carried out.
 
     Args:
         config: The run's.
@@ -129,6 +130,8 @@ def remarks_on_people(config: RunConfig, prices: Mapping[str, Price], error: int
     """
     voters = voters_of(config)
     target = reference(voters)
+    itself = "relabel_items" in config.critic.apply
+    proposal = f"a proposal to is {'applied or ' if itself else ''}accepted"
     said = []
     for voter in voters:
         if not voter.person:
@@ -139,8 +142,8 @@ def remarks_on_people(config: RunConfig, prices: Mapping[str, Price], error: int
             price = show(prices[voter.name].cost(labels=1))
             said.append(
                 f"Doubtful labels will not be put to {voter.name}, unless nobody else gives a "
-                f"valid answer: a label costs {price} there, and a wrong one counts as only "
-                f"{show(error)}. What accuracy is worth decides that."
+                f"valid answer, {proposal}, or you say that accuracy is worth more: a label costs "
+                f"{price} there, and a wrong one counts as only {show(error)}."
             )
     return said
 

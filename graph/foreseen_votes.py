@@ -30,10 +30,11 @@ def earliest(config: RunConfig, texts: int, batch: int, most: int) -> int:
         batch: Items a round.
         most: Most rounds, which it never passes.
     """
-    stopping, critic = config.stopping, config.critic
-    # Churn needs two rounds; a model that may spend less does not wait for the streak.
-    first = 2 if critic.model is not None else stopping.patience + 1
-    fewest = max(2, stopping.min_rounds, first)
+    stopping = config.stopping
+    # Churn needs two rounds. What surely did not pay ends a run without waiting for the streak, as
+    # a model that may spend less does; without one, where nothing costs anything, a run waits.
+    waits = config.critic.model is None and _all_free(config)
+    fewest = max(2, stopping.min_rounds, stopping.patience + 1 if waits else 2)
     wanted = max(min(stopping.min_labels, texts // 4), 2 * len(config.task.labels))
     each = batch + (_written(config, texts) if config.generation.enabled else 0)
     for rounds in range(fewest, most):
@@ -72,8 +73,9 @@ def votes_foreseen(
     room = config.human.questions_per_round
     # The stop set is neither chosen from nor audited.
     open_texts = texts - min(config.stopping.stop_set_size, texts // 4)
-    # Without a valid answer a text goes on to whoever is left, at any price.
-    always = any(a.kind == "embedded" for a in config.annotators)
+    # Without a valid answer a text goes on to whoever is left, at any price, and so it does with a
+    # proposal that is carried out.
+    never = _always_answered(config) and "relabel_items" not in critic.apply
     votes = {}
     for voter in voters:
         audits = [0, 0]
@@ -82,7 +84,7 @@ def votes_foreseen(
             # What a round has no room for is not made up for in a later one.
             audits = [sum(min(n, room) if voter.person else n for n in each) for each in sizes]
         sent_on = math.ceil(critic.escalate_share * batch)
-        if voter.name in too_dear and always:
+        if voter.name in too_dear and never:
             sent_on = 0
         label = [batch * r for r in rounds] if voter == first else [0, sent_on * rounds[1]]
         sweep = 0 if voter.person else max(0, texts - batch * rounds[0])
@@ -109,6 +111,20 @@ def votes_foreseen(
             most += _written(config, texts) * rounds[1]
         votes[voter.name] = (fewest, most)
     return votes
+
+
+def _all_free(config: RunConfig) -> bool:
+    models = [config.selection.model]
+    models += [config.generation.model] if config.generation.enabled else []
+    priced = [*config.annotators, *(model for model in models if model is not None)]
+    return all(one.price.free for one in priced)
+
+
+def _always_answered(config: RunConfig) -> bool:
+    """Whether every text gets a valid answer without people."""
+    embedded = [one.kind == "embedded" for one in config.annotators if one.kind != "human"]
+    # One of several may be dropped, and then those that are left give answers that are no label.
+    return all(embedded) or (any(embedded) and not config.ensemble.membership)
 
 
 def _written(config: RunConfig, texts: int) -> int:

@@ -10,22 +10,19 @@ and they have votes that other texts lack.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents.annotators.recorded import NOT_RECORDED
 from ..agents.ballot import Ballot
 from ..agents.critic import Ruling
 from ..agents.ensemble import Ask, Voter, ask, reference
 from ..agents.panel import Panel
 from ..agents.verdict import Verdict, declined_by_gold, gold_labels, weigh
 from ..tools.aggregation import NO_VOTE
-from ..tools.guarantee import LAST_AUDIT, REST, Acceptance, GuaranteeConfig, accept_labels
-from ..tools.ledger import Decision
-from ..tools.prediction_powered import powered_share
+from ..tools.guarantee import LAST_AUDIT, REST, Acceptance, GuaranteeConfig
+from ..tools.ledger import CHECK_ATTEMPTS, Decision
 from .context import RunContext
 from .labelled import labelled_items
 from .rounds import RoundFit
@@ -46,6 +43,7 @@ class Finished:
         verdict: What the votes add up to without those of the last audit: what is tested.
         delivered: With them.
         audited: Positions of the last audit's texts, in the order in which they were drawn.
+        heard: Which of the last audit's texts were answered for it, in the same order.
         escalated: Positions of those that were put to the trusted annotator afterwards.
     """
 
@@ -53,6 +51,7 @@ class Finished:
     verdict: Verdict
     delivered: Verdict
     audited: NDArray[np.int64]
+    heard: NDArray[np.bool_]
     escalated: NDArray[np.int64]
 
 
@@ -120,7 +119,7 @@ def money_kept(ctx: RunContext) -> int:
 
 def asking_costs(ctx: RunContext, items: list[str]) -> NDArray[np.int64]:
     """What the trusted annotator is expected to cost for each text, in nanodollars, shape (n,)."""
-    _, judge = _terms(ctx)
+    _, judge = terms(ctx)
     who = ctx.people.get(judge.name) or ctx.annotators[judge.name]
     return who.expect(ctx.pool.texts(items))
 
@@ -129,7 +128,7 @@ def draw_last_audit(
     ctx: RunContext, state: RunState, panel: Panel, fit: RoundFit | None
 ) -> list[str]:
     """Draw the sample from all labels that nobody trusted has given, and write it down."""
-    guarantee, judge = _terms(ctx)
+    guarantee, judge = terms(ctx)
     finished = finished_labels(ctx, state, panel, fit, [])
     ids = finished.ballot.item_ids
     order = ctx.rng(state["step"], LAST_AUDIT).permutation(len(ids))[: guarantee.size]
@@ -150,7 +149,9 @@ def draw_last_audit(
                 "of": len(ids),
                 "wanted": guarantee.size,
                 "judge": judge.name,
-                "expert": _within_reach(ctx, ids, left) if guarantee.of == "delivered" else 0,
+                "expert": _within_reach(ctx, finished, {*items}, left)
+                if guarantee.of == "delivered"
+                else 0,
             },
         )
     )
@@ -158,15 +159,25 @@ def draw_last_audit(
     return items
 
 
-def _within_reach(ctx: RunContext, ids: tuple[str, ...], left: int | None) -> int:
-    """How many of the texts the money will pay the trusted annotator for."""
-    each = float(asking_costs(ctx, list(ids[:PRICED_TEXTS])).mean()) if ids else 0.0
-    return len(ids) if left is None or not each else min(len(ids), int(left / each))
+def _within_reach(ctx: RunContext, finished: Finished, sample: set[str], left: int | None) -> int:
+    """How many texts the money will pay for after the audit, the least probable first."""
+    ids = finished.ballot.item_ids
+    if left is None:
+        return len(ids)
+    order = np.argsort(finished.verdict.p_correct, kind="stable").tolist()
+    rest = [ids[row] for row in order if ids[row] not in sample]
+    return int(np.searchsorted(np.cumsum(asking_costs(ctx, rest)), left, side="right"))
+
+
+def expert_planned(ctx: RunContext) -> int:
+    """Labels that the trusted annotator was to give the rest, as the last audit was drawn with."""
+    drawn = _earlier(ctx, LAST_AUDIT)
+    return int(drawn[-1].evidence.get("expert", 0)) if drawn else 0
 
 
 def questions_left(ctx: RunContext, items: list[str], purpose: str = LAST_AUDIT) -> list[Ask]:
     """The questions that have no answer yet; a person gets some at a time."""
-    _, judge = _terms(ctx)
+    _, judge = terms(ctx)
     answered = ctx.ledger.votes.attempts(judge.name, items)
     left = [item for item in items if item not in answered]
     if judge.person:
@@ -219,7 +230,8 @@ def finished_labels(
         verdict,
         delivered,
         np.asarray([row[item] for item in items], np.int64),
-        np.asarray([row[item] for item in rest if item in row], np.int64),
+        _heard(ctx, items),
+        np.asarray([row[item] for item in rest if item in row and item not in sample], np.int64),
     )
 
 
@@ -233,50 +245,6 @@ def unanswered_audits(ctx: RunContext, audited: int) -> list[str]:
         and accepted[item].outcome == "accept"
         and not accepted[item].evidence["gold"]
     ]
-
-
-def judge_labels(
-    ctx: RunContext, finished: Finished, panel: Panel, *, planned: bool = False
-) -> Acceptance:
-    """What the last audit proves; ``planned``, before the rest is escalated.
-
-    A text of it that a person left unanswered, or found no label right for, counts as wrong. A
-    model that the caps did not pay for to the end was asked about a shorter sample. Where recorded
-    votes lack a text that was drawn, as they do in most replays, nothing is proven: the others are
-    no random sample, and that nobody was asked says nothing of a label.
-    """
-    guarantee, judge = _terms(ctx)
-    audited = finished.audited
-    column = finished.ballot.annotators.index(judge.name)
-    answered = np.flatnonzero(finished.ballot.answers[audited, column] > 0)
-    lacking = _not_recorded(ctx, judge.name, [finished.ballot.item_ids[row] for row in audited])
-    if lacking:
-        answered = answered[:0]
-    if not judge.person:
-        audited = audited[: int(answered[-1]) + 1 if len(answered) else 0]
-    if not len(answered):
-        audited = audited[:0]
-    truth = gold_labels(finished.ballot, panel)
-    drawn, sent = _earlier(ctx, LAST_AUDIT), escalated(ctx)
-    expert = drawn[-1].evidence.get("expert", 0) if drawn else 0
-    gave = int((truth[finished.escalated] != NO_VOTE).sum())
-    proven = accept_labels(
-        np.clip(finished.verdict.p_correct, 0.0, 1.0),
-        audited,
-        truth[audited] != finished.verdict.label[audited],
-        error=guarantee.error,
-        confidence=guarantee.confidence,
-        expert=expert,
-        gave=None if planned or not expert else gave,
-        lowest=0.0 if sent is None else sent.evidence["threshold"],
-    )
-    if proven.threshold is None and sent is not None:
-        few = "the trusted annotator labelled too few of the texts that were escalated"
-        return replace(proven, why_not=few)
-    if not lacking:
-        return proven
-    of = f"{lacking} of the {len(finished.audited)} texts that the last audit drew"
-    return replace(proven, why_not=f"the recorded votes of {judge.name} lack {of}")
 
 
 def least(ctx: RunContext, proven: Acceptance) -> float:
@@ -320,42 +288,18 @@ def trusted_rulings(ballot: Ballot, panel: Panel) -> list[Ruling | None]:
     ]
 
 
-def proof(ctx: RunContext, finished: Finished, panel: Panel, proven: Acceptance) -> dict[str, Any]:
-    """What was proven, and how often the labels that are kept are right, as plain values."""
-    guarantee, _ = _terms(ctx)
-    limit = least(ctx, proven)
-    audited, p = finished.audited[: proven.audits], finished.verdict.p_correct
-    above = p >= limit
-    place = np.cumsum(above) - 1
-    seen = audited[above[audited]]
-    right = gold_labels(finished.ballot, panel)[seen] == finished.verdict.label[seen]
-    tests, confidence = times_tested(ctx)
-    return {
-        **asdict(proven),
-        "error": guarantee.error,
-        "of": guarantee.of,
-        "confidence": confidence,
-        "tests": tests,
-        "labels": {
-            **asdict(powered_share(right, place[seen], p[above])),
-            "of": int(above.sum()),
-            "wrong": int((~right).sum()),
-        },
-    }
-
-
 def times_tested(ctx: RunContext) -> tuple[int, float]:
     """How often the run was tested, and the probability that all of its tests are right.
 
     A run that goes on after its delivery is tested again, and the best of several tests is less
     sure than one (Bonferroni).
     """
-    guarantee, _ = _terms(ctx)
+    guarantee, _ = terms(ctx)
     tests = len({made.step for made in ctx.ledger.log.decisions(LAST_AUDIT)})
     return tests, round(max(0.0, 1 - tests * (1 - guarantee.confidence)), 6)
 
 
-def _terms(ctx: RunContext) -> tuple[GuaranteeConfig, Voter]:
+def terms(ctx: RunContext) -> tuple[GuaranteeConfig, Voter]:
     """What is to be proven, and whose labels count as the truth."""
     guarantee, judge = ctx.config.ensemble.guarantee, reference(ctx.voters)
     if guarantee is None or judge is None:
@@ -363,11 +307,21 @@ def _terms(ctx: RunContext) -> tuple[GuaranteeConfig, Voter]:
     return guarantee, judge
 
 
-def _not_recorded(ctx: RunContext, judge: str, items: list[str]) -> int:
-    votes = ctx.ledger.votes.of_items(items).values()
-    return sum(
-        any(vote.annotator == judge and vote.invalid == NOT_RECORDED for vote in given)
-        for given in votes
+def _heard(ctx: RunContext, items: list[str]) -> NDArray[np.bool_]:
+    """Which texts the judge has answered, but when the rest was escalated: the sample is closed."""
+    _, judge = terms(ctx)
+    given = ctx.ledger.votes.of_items(items)
+    return np.asarray(
+        [
+            any(
+                vote.annotator == judge.name
+                and vote.purpose != REST
+                and vote.attempt < CHECK_ATTEMPTS
+                for vote in given.get(item, ())
+            )
+            for item in items
+        ],
+        bool,
     )
 
 
@@ -379,4 +333,5 @@ def _without(ballot: Ballot, rows: NDArray[np.bool_], panel: Panel) -> Ballot:
         votes=np.where(told, NO_VOTE, ballot.votes),
         answers=np.where(told, 0, ballot.answers),
         declined=None if ballot.declined is None else ballot.declined & ~told,
+        blank=None if ballot.blank is None else ballot.blank & ~told,
     )

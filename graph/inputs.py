@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..agents.annotators.recorded import read_recorded
 from ..agents.annotators.settings import RecordedAnnotatorConfig
-from ..tools.readers import ReadReport, read_rows
+from ..tools.errors import DataError
+from ..tools.readers import ReadReport, Row, read_rows
 from .config import RunConfig
 
 
@@ -21,14 +22,32 @@ def check_data(config: RunConfig) -> None:
 
 
 def check_recorded(config: RunConfig) -> None:
-    """Read the recorded votes of every annotator that has some.
+    """Read the recorded votes of every annotator that has some, and the data until they meet.
 
     Raises:
-        DataError: No such file, or no vote of the annotator in it.
+        DataError: No such file, no vote of the annotator in it, or none on a text of the data.
     """
-    for settings in config.annotators:
-        if isinstance(settings, RecordedAnnotatorConfig):
-            read_recorded(settings.path, settings.column or settings.name)
+    recorded = {
+        settings.name: (
+            settings.path,
+            read_recorded(settings.path, settings.column or settings.name),
+        )
+        for settings in config.annotators
+        if isinstance(settings, RecordedAnnotatorConfig)
+    }
+    some = ""
+    for row in read_rows(config.data, config.task) if recorded else ():
+        if isinstance(row, Row):
+            some = some or row.id
+            recorded = {name: on for name, on in recorded.items() if row.id not in on[1]}
+        if not recorded:
+            return
+    for name, (path, votes) in recorded.items():
+        raise DataError(
+            f"{path}: the {len(votes)} votes of {name!r} are on other texts than those of "
+            f"{config.data.path}: {next(iter(votes))!r} there, {some!r} here. data.id names the "
+            "column with the ids; without it they are made from the texts."
+        )
 
 
 def thin_descriptions(config: RunConfig) -> str | None:

@@ -133,7 +133,7 @@ def label_strata(
     def judge(voters: tuple[str, ...]) -> tuple[int, int]:
         shown = np.isin(ballot.annotators, voters)
         asked = (truth != NO_VOTE) & (ballot.votes[:, shown] != NO_VOTE).all(axis=1)
-        seen = replace(ballot, votes=np.where(shown, ballot.votes, NO_VOTE), declined=None)
+        seen = ballot.shown(shown)
         verdict = weigh(seen, panel, student, classes=len(ctx.labels))
         kept = asked & (verdict.p_correct >= ctx.config.critic.set_apart_below)
         return int((kept & (verdict.label == truth)).sum()), int(kept.sum())

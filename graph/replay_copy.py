@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..agents.annotators.recorded import NOT_RECORDED
+from ..agents.ballot import NOT_RECORDED
 from ..tools.errors import ConfigError, LockedError
 from ..tools.ledger import CHECK_ATTEMPTS, Vote
 from .context import RunContext

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..tools.guarantee import LAST_AUDIT, REST
 from ..tools.hindsight import class_weights
 from ..tools.plateau import Check, check, expected_rho, window_of
 from .change_audits import AUDIT_CHANGE, with_audits
@@ -51,14 +52,20 @@ def check_round(ctx: RunContext, rounds: Rounds, streak: int) -> Check:
 def loop_rounds(ctx: RunContext) -> Rounds:
     """The closed rounds of the loop, as `RunLog.rounds` gives them.
 
-    The training after a sweep is none: its student has learned from the stop set. What a sweep has
-    cost is left out of the money of a run that was taken up again after it.
+    The training after a sweep is none: its student has learned from the stop set. What a sweep and
+    the last audit have cost is left out of the money of a run that was taken up again after them.
     """
     batches = {made.round for made in ctx.ledger.log.decisions("batch")}
+    late: dict[int, int] = defaultdict(int)
+    for vote in ctx.ledger.votes.all() if ctx.ledger.log.decisions(LAST_AUDIT) else ():
+        # They are put after the training of their round, and so are money of what follows.
+        if vote.purpose in {LAST_AUDIT, REST}:
+            late[vote.round] += vote.cost
     found: Rounds = []
     before = spent = 0
     for number, metrics, predictions in ctx.ledger.log.rounds():
         cost, before = metrics["spent"] - before, metrics["spent"]
+        cost -= sum(late.pop(round_) for round_ in list(late) if round_ < number)
         if number in batches:
             spent += cost
             found.append((number, {**metrics, "spent": spent}, predictions))

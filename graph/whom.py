@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +162,7 @@ def first_of(
     if panel.reference is None or int(panel.audited.max()) < ENOUGH:
         return {}
     ballot = ctx.ballot(items)
-    unseen = replace(ballot, votes=np.full_like(ballot.votes, NO_VOTE), declined=None)
+    unseen = ballot.shown(np.zeros(len(ballot.annotators), bool))
     verdict = weigh(unseen, panel, view, classes=len(ctx.labels))
     chosen = first_voters(
         experience_of(ctx, audited, fit, panel),

@@ -18,9 +18,9 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 
 MIN_POINTS = 50
 MIN_ISOTONIC = 500
-OF_LOGIT = 0.25
+OF_LOGIT = 0.35
 """Standard deviation of the shift around none."""
-OF_SLOPE = 0.15
+OF_SLOPE = 0.25
 """Of the slope around 1."""
 OF_GROUP = 0.35
 """Of a group's own shift."""
@@ -43,6 +43,7 @@ class Calibration:
         features: (mean, standard deviation, weight) of each feature.
         groups: Added to the logit of each group.
         blank: Added for the share of answers that were no valid vote.
+        blanks: Items with such answers among those it was fitted on.
         knots: Isotonic step after that, ascending; empty with fewer than `MIN_ISOTONIC` items.
         values: Probability at each knot.
     """
@@ -54,6 +55,7 @@ class Calibration:
     features: tuple[tuple[float, float, float], ...] = ()
     groups: tuple[float, ...] = ()
     blank: float = 0.0
+    blanks: int = 0
     knots: tuple[float, ...] = ()
     values: tuple[float, ...] = ()
 
@@ -116,6 +118,7 @@ def fit_calibration(
         ),
         groups=tuple(own.tolist()),
         blank=OF_BLANK[0] + float(weights[2]),
+        blanks=int((none > 0).sum()),
     )
     if n < MIN_ISOTONIC or right.all() or not right.any():
         return calibration

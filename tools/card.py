@@ -166,14 +166,12 @@ def _making(summary: Summary) -> str:
 
 def _consistency(summary: Summary) -> list[str]:
     """One section, or none where nothing was checked."""
-    told = consistency_words(summary)
+    intro, told = consistency_words(summary)
     if not told:
         return []
     lines = [f"- {plain(name)}: {' '.join(plain(line) for line in lines)}" for name, lines in told]
-    return [
-        "## How consistent the annotators were\n\nSome questions were put again, on texts drawn at "
-        "random. What came back is a measurement and no vote.\n\n" + "\n".join(lines)
-    ]
+    parts = ["## How consistent the annotators were", *([intro] if intro else []), "\n".join(lines)]
+    return ["\n\n".join(parts)]
 
 
 def _quality(summary: Summary) -> str:

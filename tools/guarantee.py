@@ -47,7 +47,7 @@ none, a single slip of the audit would end the sequence before it began."""
 _OF_MOST = 0.3
 """The same as a share of what could be borne if all labels were accepted: where the audit is small,
 a start far down would ask for luck."""
-_ANSWERED = 0.95
+ANSWERED = 0.95
 """Share of the labels of an expert that are counted on: some texts fit none, or are left open."""
 _CAUTION = 0.7
 """Share of the wrong labels that the scores announce that the audit is counted on to find."""
@@ -107,6 +107,8 @@ class Acceptance:
         needed: Audits without a wrong label that would prove the same of the whole pool: fewer can
             not prove anything.
         why_not: Why there is no guarantee, where there is none.
+        short_of: What there was too little of for a proof: ``audits``, which may be so where too
+            many labels were wrong, or ``labels`` of the expert; None where neither would help.
     """
 
     threshold: float | None
@@ -116,6 +118,7 @@ class Acceptance:
     audits: int
     needed: int
     why_not: str | None = None
+    short_of: str | None = None
 
 
 def accept_labels(
@@ -171,7 +174,7 @@ def accept_labels(
     )
     left = total - found
     others = size - n - left
-    given = _ANSWERED * np.minimum(others, expert) if gave is None else np.minimum(others, gave)
+    given = ANSWERED * np.minimum(others, expert) if gave is None else np.minimum(others, gave)
     labelled = left + np.floor(given)
     # Wrong ones: eps of what nobody audited, and those that the audit itself found.
     most = np.floor(error * labelled + 1e-9).astype(np.int64) + slipped
@@ -204,7 +207,7 @@ def accept_labels(
         why = f"{n} audits are too few to prove an error of {error:.1%} or less"
     else:
         why = f"too many of the surest labels were wrong among {n} audits"
-    return Acceptance(None, 0, 0, 0, n, needed, why)
+    return Acceptance(None, 0, 0, 0, n, needed, why, "audits" if n < size else None)
 
 
 @dataclass(frozen=True)
@@ -260,7 +263,7 @@ def candidates(
     likely = drawn + 0.5 * np.sqrt(drawn * (1 - totals / size) * (1 - audits / size))
     left = np.maximum(totals - likely, 0)
     others = np.maximum(size - audits - left, 0)
-    labelled = left + _ANSWERED * np.minimum(others, expert)
+    labelled = left + ANSWERED * np.minimum(others, expert)
     rate = np.minimum(announced / totals, error * labelled / np.maximum(left, 1)) * _CAUTION
     found = np.maximum(binom.ppf(0.1, drawn, np.minimum(rate, 1)), 0)
     allowed = np.maximum(np.floor(error * labelled + found), 0)

@@ -18,7 +18,7 @@ from ...tools.ledger import Call, Ledger, Settlement, Vote
 from ...tools.prompts import Message, PromptLibrary
 from ...tools.task import TaskConfig
 from ..answers import Parsed, Shape, label_probabilities, shape, split_items
-from ..ballot import NO_LABEL_FITS
+from ..ballot import NO_ANSWER, NO_LABEL_FITS
 from ..endpoint import Endpoint
 from ..paid_call import CallRefused, request_key
 from ..structured import Asked as Answered
@@ -253,9 +253,7 @@ class ChatAnnotator:
         """An invalid vote for each item, so that a refused item is not sent for ever."""
         given_up: Parsed[Any] = Parsed(None, None, None)
         votes = [
-            replace(
-                self._vote(question, given_up, 0, asking, call.prompt_hash), invalid="no_answer"
-            )
+            replace(self._vote(question, given_up, 0, asking, call.prompt_hash), invalid=NO_ANSWER)
             for question in questions
         ]
         note = replace(

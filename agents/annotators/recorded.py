@@ -16,14 +16,13 @@ from ...tools.embedding import wordpiece_counts
 from ...tools.errors import DataError
 from ...tools.ledger import Vote
 from ...tools.task import normalised_label
+from ..ballot import NOT_RECORDED
 from .annotator import Asked, Asking, Question
 from .local import enter_votes
 from .settings import RecordedAnnotatorConfig
 
 OUTSIDE = "?"
 """How a recorded file marks an answer that was outside the label set."""
-NOT_RECORDED = "not_recorded"
-"""Why there is no label where the file has no answer: nobody was asked."""
 
 
 class Detail(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from ...tools.prompts import Message, Prompt, PromptLibrary
@@ -24,16 +25,17 @@ class Wording:
     Args:
         config: How the model is asked.
         task: The label set and guidelines.
-        prompts: Holds ``annotator/classify``, ``annotator/classify_many``,
-            ``annotator/classify_reworded`` and ``annotator/classify_objected``.
+        prompts: Holds ``annotator/classify``, ``annotator/classify_many`` and
+            ``annotator/classify_reworded``; where an objection is asked, also
+            ``annotator/classify_objected``.
     """
 
     def __init__(
         self, config: ChatAnnotatorConfig, task: TaskConfig, prompts: PromptLibrary
     ) -> None:
-        self._config, self._task = config, task
+        self._config, self._task, self._prompts = config, task, prompts
         self._prompt = prompts.get(ONE if config.items_per_request == 1 else MANY)
-        self._reworded, self._objected = prompts.get(REWORDED), prompts.get(OBJECTED)
+        self._reworded = prompts.get(REWORDED)
         content = task.model_dump_json(include={"name", "labels", "guidelines"})
         # What is usual is left out, so that answers of earlier versions are not paid for twice.
         asked = [config.reasons, *([] if config.confidence == "stated" else [config.confidence])]
@@ -91,6 +93,11 @@ class Wording:
             return prompt.render(**shared, text=questions[0].text)
         items = [{"id": str(n), "text": q.text} for n, q in enumerate(questions, 1)]
         return prompt.render(**shared, items=items)
+
+    @cached_property
+    def _objected(self) -> Prompt:
+        # Templates that a run of an earlier version is pinned to are without it.
+        return self._prompts.get(OBJECTED)
 
     def _of(self, attempt: int) -> Prompt:
         if denied(attempt) is not None:

@@ -17,9 +17,10 @@ from ...agents.ballot import Ballot
 from ...agents.critic import Ruling
 from ...agents.ensemble import Ask, distinct_voters
 from ...agents.panel import Panel
-from ...agents.verdict import Verdict, weigh
+from ...agents.verdict import Verdict, declined_by_gold, weigh
 from ...tools.guarantee import REST
 from ...tools.ledger import Consensus, Decision
+from ..audit_proof import judge_labels, proof
 from ..context import RunContext
 from ..corrections import corrected_since, take_corrections
 from ..directives import FINISH, take
@@ -30,9 +31,7 @@ from ..guarantee import (
     draw_last_audit,
     escalated,
     finished_labels,
-    judge_labels,
     last_audit,
-    proof,
     proof_stands,
     questions_left,
     rulings,
@@ -173,7 +172,7 @@ def _settle_voted(
 ) -> None:
     """Accept what the votes of the sweep make sure enough, so that the student can learn it."""
     limit = ctx.config.critic.set_apart_below
-    voted = distinct_voters(ballot) > 0
+    voted = (distinct_voters(ballot) > 0) & ~declined_by_gold(ballot, panel)
     rulings = [
         Ruling(item, "accept", f"p_correct {verdict.p_correct[row]:.3f} after the sweep")
         for row, item in enumerate(ballot.item_ids)
@@ -193,9 +192,13 @@ def _settle_open(
     limit = ctx.config.critic.set_apart_below
     voted = distinct_voters(ballot) > 0
     ruled = []
-    for row, item in enumerate(ballot.item_ids):
+    for row, (item, trusted) in enumerate(
+        zip(ballot.item_ids, trusted_rulings(ballot, panel), strict=True)
+    ):
         p = float(verdict.p_correct[row])
-        if not voted[row] and not kept:
+        if trusted:
+            ruled.append(trusted)
+        elif not voted[row] and not kept:
             ruled.append(Ruling(item, "set_apart", "no vote and no student"))
         elif p >= limit:
             ruled.append(Ruling(item, "accept", f"p_correct {p:.3f}"))
@@ -222,7 +225,8 @@ def _last_questions(
 ) -> list[Ask]:
     """What the last audit has still to ask, and then of the rest, where that is escalated.
 
-    Nothing once an attempt has brought no answer.
+    Nothing once an attempt has brought no answer; but what a person leaves open is an answer of the
+    audit, and does not keep the rest from being asked about.
     """
     items, sent = last_audit(ctx), escalated(ctx)
     late = time_is_up(ctx, state)
@@ -231,9 +235,10 @@ def _last_questions(
     answered = any(report["answered"] for report in state["reports"])
     if sent is not None:
         return questions_left(ctx, sent.decision["items"], REST) if answered else []
-    if asks := questions_left(ctx, items) if answered else []:
+    asks = questions_left(ctx, items)
+    if asks and answered:
         return asks
-    if late:
+    if late or (asks and asks[0]["annotator"] not in ctx.people):
         return []
     tested = {*finished_labels(ctx, state, panel, fit, items).ballot.item_ids}
     untested = _untested(ctx, state, open_items, tested)
@@ -261,24 +266,10 @@ def _settle_proven(
     finished = finished_labels(ctx, state, panel, fit, drawn or [], rest)
     proven = judge_labels(ctx, finished, panel)
     if ended and not drawn:
-        proven = replace(proven, why_not="the operator ended the run before its last audit")
+        why = "the operator ended the run before its last audit"
+        proven = replace(proven, why_not=why, short_of=None)
     tested = set(finished.ballot.item_ids)
     ruled = rulings(ctx, finished, panel, proven)
-    others = {*_untested(ctx, state, open_items, tested), *rest} - tested
-    ballot, verdict = _weigh(ctx, sorted(others), panel, fit)
-    why = "no last audit could test it"
-    ruled_others = [
-        trusted or Ruling(item, "set_apart", why)
-        for item, trusted in zip(ballot.item_ids, trusted_rulings(ballot, panel), strict=True)
-    ]
-    shown = proof(ctx, finished, panel, proven)
-    if sent:
-        asked = [ruling for ruling in (*ruled, *ruled_others) if ruling.item_id in set(rest)]
-        shown["escalated"] = len(asked)
-        shown["escalated_labels"] = sum(ruling.action == "accept" for ruling in asked)
-    ctx.ledger.log.decide(
-        Decision(state["step"], state["round"], "critic", PROVEN, shown, proven.why_not)
-    )
     settled = settle_labels(
         ctx,
         state["step"],
@@ -292,17 +283,37 @@ def _settle_proven(
     if proven.threshold is None:
         open_ = [item for item in dict.fromkeys((*open_items, *rest)) if item not in tested]
         ballot, verdict = _weigh(ctx, open_, panel, fit)
-        return settled + _settle_open(ctx, state, ballot, verdict, panel, int(fit is not None))
-    return settled + settle_labels(
-        ctx,
-        state["step"],
-        state["round"],
-        ruled_others,
-        ballot,
-        verdict,
-        panel,
-        student_speaks=fit is not None,
+        settled += _settle_open(ctx, state, ballot, verdict, panel, int(fit is not None))
+    else:
+        others = {*_untested(ctx, state, open_items, tested), *rest} - tested
+        ballot, verdict = _weigh(ctx, sorted(others), panel, fit)
+        why = "no last audit could test it"
+        settled += settle_labels(
+            ctx,
+            state["step"],
+            state["round"],
+            [
+                trusted or Ruling(item, "set_apart", why)
+                for item, trusted in zip(
+                    ballot.item_ids, trusted_rulings(ballot, panel), strict=True
+                )
+            ],
+            ballot,
+            verdict,
+            panel,
+            student_speaks=fit is not None,
+        )
+    shown = proof(ctx, finished, panel, proven)
+    if sent:
+        asked = [one for one in settled if one.item_id in set(rest)]
+        shown["escalated"] = len(asked)
+        shown["escalated_labels"] = sum(
+            one.outcome == "accept" and one.evidence["gold"] for one in asked
+        )
+    ctx.ledger.log.decide(
+        Decision(state["step"], state["round"], "critic", PROVEN, shown, proven.why_not)
     )
+    return settled
 
 
 def _deliver(

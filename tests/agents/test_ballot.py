@@ -30,6 +30,30 @@ def test_of_several_valid_answers_the_last_counts_and_invalid_ones_are_counted()
     assert counted.answers.tolist() == [[3, 0], [1, 0], [0, 0]]
 
 
+def test_only_an_answer_that_came_back_without_a_label_is_blank():
+    def unanswered(reason, attempt=0):
+        return Vote("i", "cheap", None, reason, "h", attempt, "label", 1)
+
+    counted = count_votes(
+        {
+            "refused": [unanswered("refusal")],
+            "down": [unanswered("no_answer")],
+            "unknown": [unanswered("not_recorded")],
+            "at last": [unanswered("truncated"), vote("cheap", "a", 1)],
+            "check": [vote("strong", "a"), unanswered("truncated", CHECK_ATTEMPTS)],
+        },
+        ["cheap", "strong"],
+        LABELS,
+    )
+    assert counted.blank.tolist() == [[True, False], *[[False, False]] * 4]
+    assert counted.answers.tolist() == [[1, 0], [1, 0], [1, 0], [2, 0], [0, 1]]
+    assert counted.answered.tolist() == [
+        [True, False], [False, False], [False, False], [True, False], [False, True]
+    ]  # fmt: skip
+    assert not counted.shown(np.asarray([False, True])).blank.any()
+    assert counted.take(np.asarray([0])).blank.tolist() == [[True, False]]
+
+
 def test_a_column_is_one_annotators_votes():
     counted = count_votes(
         {"x": [vote("strong", "c"), vote("cheap", "a")], "y": [vote("strong", "b")]},

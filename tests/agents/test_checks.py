@@ -191,6 +191,28 @@ def test_only_disputed_labels_are_objected_to_and_only_where_it_is_wanted():
     assert choose(votes, doubtful=["i060"], shares=shares).asks == []
 
 
+def test_an_objection_is_to_the_vote_that_stands():
+    shares = CheckShares(order=0, template=0, retest=0, counter=0.5)
+    votes = [
+        *(vote("i", None), vote("i", "c", attempt=1)),
+        *(vote("j", "b"), vote("j", "d", attempt=1), vote("j", None, attempt=2)),
+        *(vote("k", "a"), vote("k", "e", attempt=FIRST_ATTEMPT["check_order"])),
+        vote("l", None),
+    ]
+    asks = choose(votes, disputed=["i", "j", "l"], shares=shares).asks
+    assert {item: ask["attempt"] for ask in asks for item in ask["items"]} == {
+        "i": objection_to(2),
+        "j": objection_to(3),
+    }
+    (ask,) = choose(votes, disputed=["k"], shares=shares).asks
+    assert ask["attempt"] == objection_to(0), "the answer to a check is no vote"
+    # What came back is compared with the answer that was objected to.
+    votes += [vote("i", "c", objection_to(2)), vote("j", "b", objection_to(3))]
+    answers = checked_answers(votes, "m", LABELS)["check_counter"]
+    assert (answers.items, answers.first.tolist()) == (["i", "j"], [2, 3])
+    assert answers.again.tolist() == [[2], [1]]
+
+
 def test_the_same_run_asks_the_same_again():
     assert choose(answered(100), seed=3) == choose(answered(100), seed=3)
     assert choose(answered(100), seed=3) != choose(answered(100), seed=4)

@@ -243,6 +243,14 @@ def test_no_items_have_no_verdict():
     assert verdict.label.shape == verdict.p_correct.shape == verdict.calibrated.shape == (0,)
 
 
+def told(votes, answered, prefix="x"):
+    """A ballot on which some have answered without a vote."""
+    votes = np.asarray(votes, np.int64)
+    blank = np.asarray(answered, bool) & (votes == NO_VOTE)
+    ids = tuple(f"{prefix}{k}" for k in range(len(votes)))
+    return Ballot(ids, NAMES, votes, (blank | (votes != NO_VOTE)).astype(np.int64), blank=blank)
+
+
 def test_an_answer_without_a_valid_vote_is_not_taken_for_a_question_never_asked():
     """Items on which one found no label are judged as such items were on the audit sample."""
     rng = np.random.default_rng(5)
@@ -252,28 +260,33 @@ def test_an_answer_without_a_valid_vote_is_not_taken_for_a_question_never_asked(
     votes = np.stack([np.where(hard, (truth + 1) % 3, truth)] * 2 + [np.full(n, NO_VOTE), truth], 1)
     votes[rng.random(n) < 0.1, 0] = 0
     votes[hard, 1] = NO_VOTE
-    answers = (votes != NO_VOTE).astype(np.int64)
-    answers[:, 1] = 1
-    seen = Ballot(tuple(f"i{k}" for k in range(n)), NAMES, votes, answers)
-    learned = learned_from(seen)
-    pair = np.asarray([[1, NO_VOTE, NO_VOTE, NO_VOTE]] * 2)
-    asked = Ballot(("a", "b"), NAMES, pair, np.asarray([[1, 0, 0, 0], [1, 1, 0, 0]]))
-    alone, unanswered = weigh(asked, learned, None, classes=3).p_correct
+    learned = learned_from(told(votes, np.arange(4) == 1, "audited"))
+    pair = [[1, NO_VOTE, NO_VOTE, NO_VOTE]] * 2
+    verdict = weigh(told(pair, [[1, 0, 0, 0], [1, 1, 0, 0]]), learned, None, classes=3)
+    alone, unanswered = verdict.p_correct
     assert alone > 0.65
     assert unanswered < 0.4
+    assert verdict.calibrated.all()
 
 
 def test_an_answer_that_the_audit_can_not_judge_leaves_the_votes_calibrated():
     """The trusted one found no label, or one that no audit has seen did."""
-    votes = audit(200)
-    votes.votes[:, 2] = NO_VOTE
-    answers = (votes.votes != NO_VOTE).astype(np.int64)
-    learned = learned_from(Ballot(votes.item_ids, NAMES, votes.votes, answers))
-    three = np.asarray([[1, NO_VOTE, NO_VOTE, NO_VOTE]] * 3)
-    asked = np.asarray([[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 1, 0]])
-    verdict = weigh(Ballot(("a", "b", "c"), NAMES, three, asked), learned, None, classes=3)
+    votes = audit(200).votes
+    votes[:, 2] = NO_VOTE
+    learned = learned_from(told(votes, votes != NO_VOTE, "audited"))
+    three = [[1, NO_VOTE, NO_VOTE, NO_VOTE]] * 3
+    asked = told(three, [[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 1, 0]])
+    verdict = weigh(asked, learned, None, classes=3)
     assert verdict.calibrated.all()
     assert verdict.p_correct.tolist() == [verdict.p_correct[0]] * 3
+
+
+def test_what_answers_without_a_vote_mean_is_not_calibrated_where_the_audit_had_none():
+    votes = audit(200).votes
+    learned = learned_from(told(votes, votes != NO_VOTE, "audited"))
+    pair = [[1, NO_VOTE, NO_VOTE, NO_VOTE]] * 2
+    verdict = weigh(told(pair, [[1, 0, 0, 0], [1, 1, 0, 0]]), learned, None, classes=3)
+    assert verdict.calibrated.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("feature", ["repeated", "nearby"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from labelwright.app import progress
 from labelwright.app.progress import Tally, watching
 from labelwright.tools.ledger import Call, Ledger, Settlement
 
@@ -70,6 +71,41 @@ def test_without_a_terminal_there_are_plain_lines(folder: Path) -> None:
     assert str(tally.line({**TRAINED, "round": 1})).startswith("round 1: ")
     assert str(tally.line({**TRAINED, "round": 2})).startswith("last training: ")
     tally.close()
+
+
+def test_what_follows_the_rounds_is_told_and_its_answers_are_of_no_round(folder: Path) -> None:
+    stream = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "_QUIET_S", 0.0)
+        with watching(folder, Console(file=stream, width=60)) as notify:
+            for event in (
+                CHOSEN,
+                ANSWERS,
+                {"event": "sweep", "asked": {"cheap": 20}},
+                ANSWERS,
+                {"event": "last_audit", "asked": 1200, "judge": "ann"},
+                ANSWERS,
+                {"event": "rest_escalated", "asked": 3400, "judge": "ann"},
+                ANSWERS,
+                {**CHOSEN, "round": 2},
+                ANSWERS,
+            ):
+                notify(event)
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if "votes" not in line] == [
+        "round 1: 10 texts chosen, 5 audits",
+        "sweep: cheap about 20 texts",
+        "last audit: 1,200 texts to ann",
+        "texts that could not be accepted: 3,400 to ann",
+        "round 2: 10 texts chosen, 5 audits",
+    ]
+    assert [line.partition(": ")[0] for line in lines if "votes" in line] == [
+        "round 1",
+        "sweep",
+        "last audit",
+        "texts that could not be accepted",
+        "round 2",
+    ]
 
 
 def test_the_panel_shows_money_answers_and_the_last_decision(folder: Path) -> None:

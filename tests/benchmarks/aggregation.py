@@ -97,8 +97,8 @@ def ballot(rows: Ints, votes: Ints, gold: Ints | None) -> Ballot:
     last = np.full(len(rows), NO_VOTE) if gold is None else gold[rows]
     said = np.column_stack([votes[rows], last]).astype(np.int64)
     names = (*(f"llm{j}" for j in range(votes.shape[1])), GOLD)
-    answers = (said != NO_VOTE).astype(np.int64)
-    return Ballot(tuple(map(str, rows)), names, np.maximum(said, NO_VOTE), answers)
+    ids, answers = tuple(map(str, rows)), (said != NO_VOTE).astype(np.int64)
+    return Ballot(ids, names, np.maximum(said, NO_VOTE), answers, blank=said == OUTSIDE)
 
 
 def learn(votes: Ints, gold: Ints, audit: Ints, student: Floats | None, classes: int) -> Panel:

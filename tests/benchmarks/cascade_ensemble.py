@@ -65,7 +65,7 @@ class Bench:
         votes = self.votes[self.audited]
         ids = tuple(str(row) for row in np.flatnonzero(self.audited).tolist())
         # Everybody has answered: an answer that was no vote was paid for, and is none again.
-        return Ballot(ids, self.annotators, votes, np.ones_like(votes))
+        return Ballot(ids, self.annotators, votes, np.ones_like(votes), blank=votes == NO_VOTE)
 
     def usd(self, asked: NDArray[np.bool_]) -> float:
         """Money for votes, the person's fee left out."""
@@ -92,7 +92,13 @@ class Bench:
         """What the answers add up to, with the student's word."""
         ids = tuple(str(row) for row in range(len(asked)))
         seen = np.where(asked, self.votes, NO_VOTE)
-        ballot = Ballot(ids, self.annotators, seen, asked.astype(np.int64))
+        ballot = Ballot(
+            ids,
+            self.annotators,
+            seen,
+            asked.astype(np.int64),
+            blank=asked & (seen == NO_VOTE),
+        )
         return weigh(ballot, panel or self.panel(student), student, classes=len(self.names))
 
     def student(

@@ -193,16 +193,16 @@ class Trial:
         names = (*(self._loaded.annotators[k] for k in self._columns), "gold")
         open_ = np.column_stack([votes, np.full(len(votes), NO_VOTE)])
         # An answer outside the label set is no vote, but an answer.
-        outside = self._loaded.outside[:, self._columns]
-        answers = (open_ != NO_VOTE).astype(np.int64)
-        answers[:, :-1] += outside
+        blank = np.zeros(open_.shape, bool)
+        blank[:, :-1] = self._loaded.outside[:, self._columns]
+        answers = ((open_ != NO_VOTE) | blank).astype(np.int64)
         told, heard = open_[taught], answers[taught]
         told[:, -1], heard[:, -1] = self._loaded.gold[taught], 1
         ids = tuple(self._loaded.ids)
         some = tuple(ids[row] for row in taught)
         critic = CriticConfig()
         panel = learn_panel(
-            Ballot(some, names, told, heard),
+            Ballot(some, names, told, heard, blank=blank[taught]),
             None,
             reference="gold",
             gold=["gold"],
@@ -212,7 +212,7 @@ class Trial:
             strongest_accuracy=critic.strongest_accuracy,
             student_weight=critic.student_weight,
         )
-        ballot = Ballot(ids, names, open_, answers)
+        ballot = Ballot(ids, names, open_, answers, blank=blank)
         return weigh(ballot, panel, None, classes=self._loaded.classes)
 
     def _majority(self) -> tuple[Ints, NDArray[np.float64]]:

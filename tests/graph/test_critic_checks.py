@@ -241,6 +241,27 @@ def test_a_server_that_gives_in_to_objections_is_found(
     assert "stayed the same" not in card
 
 
+def test_a_reply_to_an_objection_that_is_no_label_is_not_giving_in(
+    config, models, openai_server, outcome, tmp_path
+):
+    def script(request):
+        reply = models(request)
+        objected = re.search(r'its label is NOT "(\w+)"', str(request["messages"][-1]["content"]))
+        if not objected:
+            return reply
+        denied.append(objected[1])
+        return says("nonsense") if len(denied) > 1 else reply
+
+    denied = []
+    openai_server.script = script
+    checks = {"order": 0, "template": 0, "retest": 0, "counter": 0.1}
+    weak, card = delivered(carried_out(config(checks), outcome, tmp_path))
+    assert len(denied) > 1
+    assert (weak["check_counter"]["estimate"], weak["check_counter"]["n"]) == (0, 1)
+    assert weak["check_counter"]["confusions"] == []
+    assert "gave in for 0.0% of 1 text" in card
+
+
 def test_a_model_that_is_exchanged_between_rounds_is_told_of(
     config, models, openai_server, outcome, tmp_path
 ):

@@ -1,10 +1,19 @@
 """What a guarantee could not accept, put to the trusted annotator."""
 
+import csv
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from labelwright.graph import plan, run
+from labelwright.agents.annotators.annotator import Asked
+from labelwright.agents.annotators.recorded import RecordedAnnotator
+from labelwright.graph import escalation, guarantee, plan, run
+from labelwright.graph.audit_proof import judge_labels
+from labelwright.graph.nodes import finish
+from labelwright.graph.session import open_run
+from labelwright.graph.state import START
 from labelwright.tools.ledger import Ledger
 
 GUARANTEE = {"error": 0.1, "confidence": 0.9, "audits": 120}
@@ -46,7 +55,7 @@ def test_what_could_not_be_accepted_is_put_to_the_trusted_annotator(guaranteed, 
     n = len(asked["items"])
     assert f"was asked about {n} of the other texts and gave {n} a label" in said
     if of == "delivered":
-        assert f"{len(accepted) + n} labels that were not in the last audit" in said
+        assert f"{len(accepted) + n} labels accepted by the guarantee or given by the" in said
     assert outcome.summary["money"]["spent_usd"] >= 0.05 * (120 + n)
 
 
@@ -124,3 +133,164 @@ def test_the_quote_counts_with_all_of_the_rest(guaranteed):
     _, apart = guaranteed(judge="human", ensemble={"guarantee": GUARANTEE})
     _, escalate = guaranteed(judge="human", ensemble=escalating())
     assert most(apart) < most(escalate) == 500
+
+
+@pytest.mark.parametrize(("of", "answers"), [("accepted", 117), ("delivered", 80)])
+def test_an_audit_that_breaks_off_is_not_followed_by_an_escalation(
+    guaranteed, tmp_path, monkeypatch, of, answers
+):
+    _, config = guaranteed(odd=0.5, ensemble=escalating(of=of))
+    true, times = RecordedAnnotator.ask, []
+
+    def ask(self, questions, asking):
+        if asking.purpose != "last_audit":
+            return true(self, questions, asking)
+        times.append(len(questions))
+        first = questions[:answers] if len(times) == 1 else []
+        got = true(self, first, asking) if first else Asked(0, 0, ())
+        return replace(got, not_asked=tuple(one.item_id for one in questions[len(first) :]))
+
+    monkeypatch.setattr(RecordedAnnotator, "ask", ask)
+    outcome = run(config, name="run", runs=tmp_path)
+    assert times == [120, 120 - answers]
+    assert decided(outcome, "rest_escalated") == []
+    (proven,) = decided(outcome, "guarantee")
+    assert proven["audits"] == answers
+    if of == "accepted":
+        assert proven["threshold"] is not None
+        return
+    # It is not what the audit has found: with the labels of the rest it would have been enough.
+    assert proven["threshold"] is None
+    assert "were not put to the trusted annotator" in proven["why_not"]
+    assert proven["short_of"] == "labels"
+    assert "It takes" not in (outcome.folder / "card.md").read_text(encoding="utf-8")
+
+
+def test_what_was_left_open_in_the_audit_is_not_asked_about_again(guaranteed, tmp_path):
+    corpus, config = guaranteed(judge="human", odd=0.5, ensemble=escalating(),
+                                human={"questions_per_round": 500})  # fmt: skip
+    with (corpus.folder / "pool.csv").open(encoding="utf-8", newline="") as file:
+        looks = {row["id"]: row["gold"] for row in csv.DictReader(file)}
+
+    def answer(payload):
+        items = [question["item_id"] for question in payload["questions"]]
+        if payload["purpose"] == "last_audit":
+            # Nothing is said of those that are not what they look like.
+            items = [item for item in items if corpus.gold[item] == looks[item]]
+        return {item: corpus.gold[item] for item in items}
+
+    outcome = run(config, name="run", runs=tmp_path, answer=answer)
+    (drawn,), (asked,) = decided(outcome, "last_audit"), decided(outcome, "rest_escalated")
+    (proven,) = decided(outcome, "guarantee")
+    assert set(asked["items"]).isdisjoint(drawn["items"])
+    assert {row["source"] for row in rows(outcome) if row["id"] in drawn["items"]} > {"person"}
+    assert proven["audits"] == 120
+    assert proven["threshold"] is not None
+    with Ledger(outcome.folder / "ledger.sqlite", create=False) as ledger:
+        (made,) = ledger.log.decisions("rest_escalated")
+    assert (made.evidence["audits"], made.evidence["threshold"]) == (120, proven["threshold"])
+
+
+def test_answers_of_the_escalation_are_no_outcomes_of_the_test(guaranteed, tmp_path):
+    _, config = guaranteed(odd=0.5, ensemble=escalating(of="delivered"))
+    outcome = run(config, name="run", runs=tmp_path)
+    (drawn,), (asked,) = decided(outcome, "last_audit"), decided(outcome, "rest_escalated")
+    with open_run(outcome.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        panel, read = ctx.panel(40, None), ctx.ledger.votes.of_items
+        late = {*drawn["items"][-20:]}
+
+        def later(items):
+            return {
+                item: [
+                    replace(vote, purpose="rest_escalated")
+                    if item in late and vote.purpose == "last_audit"
+                    else vote
+                    for vote in votes
+                ]
+                for item, votes in read(items).items()
+            }
+
+        ctx.ledger.votes.of_items = later
+        state = {**START, "audited": 40}
+        rest = [*asked["items"], *late]
+        finished = guarantee.finished_labels(ctx, state, panel, None, drawn["items"], rest)
+        assert finished.heard.tolist() == [True] * 100 + [False] * 20
+        assert set(finished.audited.tolist()).isdisjoint(finished.escalated.tolist())
+        # The sample by which the rest was chosen stays the same.
+        assert judge_labels(ctx, finished, panel).audits == 120
+
+
+def test_an_escalation_that_was_not_made_is_named(guaranteed, tmp_path, monkeypatch):
+    _, config = guaranteed(odd=0.5, ensemble=escalating(of="delivered"))
+    drawn = finish.last_audit
+    monkeypatch.setattr(finish, "time_is_up", lambda ctx, _: drawn(ctx) is not None)
+    outcome = run(config, name="run", runs=tmp_path)
+    (proven,) = decided(outcome, "guarantee")
+    assert (proven["threshold"], proven["audits"]) == (None, 120)
+    assert "were not put to the trusted annotator" in proven["why_not"]
+    assert proven["short_of"] == "labels"
+
+
+def test_nothing_is_spent_on_a_proof_that_is_out_of_reach(guaranteed, tmp_path, monkeypatch):
+    _, config = guaranteed(odd=0.5, ensemble=escalating(of="delivered"))
+    true = escalation.asking_costs
+    monkeypatch.setattr(escalation, "asking_costs", lambda ctx, items: 100 * true(ctx, items))
+    outcome = run(config, name="run", runs=tmp_path)
+    assert decided(outcome, "rest_escalated") == []
+    (proven,) = decided(outcome, "guarantee")
+    assert proven["threshold"] is None
+    assert "were not put to the trusted annotator" in proven["why_not"]
+
+
+def test_what_the_money_reaches_is_counted_by_the_prices_of_the_least_probable(
+    guaranteed, tmp_path, monkeypatch
+):
+    _, config = guaranteed(n=200, ensemble=escalating(of="delivered"))
+    outcome = run(config, name="run", runs=tmp_path)
+    with open_run(outcome.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        panel, state = ctx.panel(40, None), {**START, "audited": 40}
+        (drawn,) = decided(outcome, "last_audit")
+        finished = guarantee.finished_labels(ctx, state, panel, None, drawn["items"])
+        ids = finished.ballot.item_ids
+        order = np.argsort(finished.verdict.p_correct, kind="stable").tolist()
+        dear = {ids[row] for row in order[:60]}
+
+        def costs(_, items):
+            return np.asarray([50 if item in dear else 1 for item in items], np.int64)
+
+        monkeypatch.setattr(guarantee, "asking_costs", costs)
+        assert guarantee._within_reach(ctx, finished, set(), 1049) == 20
+        sample = {ids[row] for row in order[:50]}
+        assert guarantee._within_reach(ctx, finished, sample, 505) == 15
+
+
+def test_without_a_proof_the_word_of_the_trusted_annotator_still_holds(guaranteed, tmp_path):
+    corpus, config = guaranteed(
+        judge="human",
+        odd=0.5,
+        human={"questions_per_round": 500},
+        ensemble=escalating(of="delivered"),
+    )
+    unheard, refused = set(), set()
+
+    def answer(payload):
+        items = [question["item_id"] for question in payload["questions"]]
+        if payload["purpose"] == "rest_escalated":
+            # None of the labels fits those that no last audit could test; the others stay open.
+            refused.update(unheard.intersection(items))
+            return dict.fromkeys(unheard.intersection(items))
+        if payload["purpose"] != "last_audit" and not unheard:
+            unheard.update(items[:8])
+        return {item: corpus.gold[item] for item in items if item not in unheard}
+
+    outcome = run(config, name="run", runs=tmp_path, answer=answer)
+    (proven,), (asked,) = decided(outcome, "guarantee"), decided(outcome, "rest_escalated")
+    assert proven["threshold"] is None
+    assert f"gave a label to 0 of the {len(asked['items'])} texts" in proven["why_not"]
+    assert (proven["short_of"], proven["escalated_labels"]) == ("labels", 0)
+    assert len(refused) > 3
+    given = {row["id"]: row for row in rows(outcome)}
+    assert {given[item]["outcome"] for item in refused} == {"set_apart"}
+    assert {given[item]["reason"] for item in refused} == {
+        "a trusted annotator finds no label right"
+    }

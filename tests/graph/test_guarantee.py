@@ -15,6 +15,7 @@ from labelwright.graph.proposals import listed, propose
 from labelwright.graph.run import resume
 from labelwright.graph.session import open_run
 from labelwright.graph.state import START
+from labelwright.graph.stop_check import loop_rounds
 from labelwright.tools.errors import ConfigError
 from labelwright.tools.ledger import Decision, Ledger
 
@@ -273,3 +274,21 @@ def test_a_second_test_of_one_run_is_less_sure(guaranteed, tmp_path):
         proven = times_tested(ctx)
     alpha = 1 - config.ensemble.guarantee.confidence
     assert proven == (3, pytest.approx(1 - 3 * alpha))
+
+
+def test_what_the_last_audit_cost_is_no_price_of_the_next_batch(guaranteed, tmp_path, monkeypatch):
+    """Of a run that is taken up again after its delivery."""
+    _, config = guaranteed()
+    outcome = run(config, name="run", runs=tmp_path)
+    with open_run(outcome.folder, notify=lambda _: None, stopping=lambda: False) as ctx:
+        late = sum(v.cost for v in ctx.ledger.votes.all() if v.purpose == "last_audit")
+        assert late > 0
+        before, rounds = loop_rounds(ctx), list(ctx.ledger.log.rounds())
+        number, metrics, predictions = rounds[-1]
+        # As if another round had followed: what was spent since is in its figures.
+        followed = (number + 1, {**metrics, "spent": metrics["spent"] + late + 7}, predictions)
+        ctx.ledger.log.decide(Decision(10**6, number + 1, "selector", "batch", {}, {}))
+        monkeypatch.setattr(type(ctx.ledger.log), "rounds", lambda _: [*rounds, followed])
+        *same, last = loop_rounds(ctx)
+        assert [now[1]["spent"] for now in same] == [was[1]["spent"] for was in before]
+        assert last[1]["spent"] - before[-1][1]["spent"] == 7

@@ -1,5 +1,6 @@
 """What a quote says beside its positions: people's time, examples to come, the chat's model."""
 
+import hashlib
 from functools import partial
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def quote(tmp_path: Path):
 def test_labelling_everything_yourself_has_the_stated_price(
     quote, tmp_path, people, human, each, source
 ):
-    (tmp_path / "v.csv").write_text("item_id,r\ni1,a\n")
+    first = hashlib.sha256(texts(1)[0].encode()).hexdigest()[:12]
+    (tmp_path / "v.csv").write_text(f"item_id,r\n{first},a\n")
     yourself = quote(NEAR, *people, n=50, human=human).alternatives[-1]
     assert yourself.money == round(50 * each * NANO)
     assert source in yourself.note
@@ -89,6 +91,16 @@ def test_people_are_told_what_they_will_not_be_asked_and_why(quote):
     worth = {"stopping": {"items": 9000, "error_cost_usd": 0.1, "audit_changes": False}}
     more = quote(NEAR, ANN, n=600, selection={"batch_size": 10}, **worth)
     assert more.questions.most > audits.questions.most
+    # It is bought all the same where a proposal to buy it takes effect, or an accepted one does.
+    asking = {**dear, "critic": {"apply": ["relabel_items"]}, "selection": {"batch_size": 10}}
+    assert quote(NEAR, ANN, n=600, **asking).questions.most == more.questions.most
+    assert "a proposal to is accepted, or you say that accuracy is worth more" in little
+    assert "a proposal to is applied or accepted" in said(ANN, **asking)
+    # One of two models may be dropped, the one that always answers.
+    both = dear | {"selection": {"batch_size": 10}, "n": 600}
+    assert quote(NEAR, CHEAP, ANN, **both).questions.most == more.questions.most
+    stays = both | {"ensemble": {"membership": False}}
+    assert quote(NEAR, CHEAP, ANN, **stays).questions.most == audits.questions.most
     # Only one annotator's word is taken as the truth.
     two = said(ANN, {**FREE_ANN, "name": "bob", "tier": 10 - 1})
     assert two == (
@@ -112,10 +124,17 @@ def test_the_low_end_is_the_first_round_in_which_the_rule_may_stop(quote):
     assert rounds(stopping={"min_labels": 94}) == 3
     assert rounds(stopping={"min_labels": 0}) == 2
     assert rounds(stopping={"min_labels": 0, "min_rounds": 5}) == 5
-    assert rounds(stopping={"min_labels": 0, "patience": 5}) == 6
-    model = {"model": AGENT}
-    assert rounds(stopping={"min_labels": 0, "patience": 5}, critic=model) == 2
-    assert rounds(stopping={"min_labels": 0, "patience": 5, "max_rounds": 3}) == 3
+    # What surely did not pay ends a run at once, whatever the patience.
+    patient = {"min_labels": 0, "patience": 5}
+    assert rounds(stopping=patient) == 2
+    free = {"selection": {"batch_size": 20}, "stopping": patient}
+    assert quote(NEAR, FREE_ANN, **free).rounds[0] == 6, "money never decides here"
+    model = {"model": {**AGENT, "price": "free"}}
+    assert quote(NEAR, FREE_ANN, critic=model, **free).rounds[0] == 2
+    assert quote(NEAR, FREE_ANN, selection={"batch_size": 20, "model": AGENT},
+                 stopping=patient).rounds[0] == 2  # fmt: skip
+    free["stopping"] = {**patient, "max_rounds": 3}
+    assert quote(NEAR, FREE_ANN, **free).rounds[0] == 3
 
 
 def test_the_rest_that_a_guarantee_leaves_may_be_all_of_it(quote):

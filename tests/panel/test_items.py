@@ -341,6 +341,9 @@ def test_the_prompt_of_a_vote_is_what_the_server_got(
         assert again.same
         assert any(all(m.content in request for m in again.messages) for request in sent)
         assert reader.texts([item])[item] in again.messages[-1].content
+    # What runs of earlier versions are pinned to has no template for an objection.
+    (folder / "prompts" / "annotator" / "classify_objected.prompt.md").unlink()
+    assert sent_again(reader, records.votes(reader, voted[0])[0]).same
     shown_with_an_example(folder, reader, voted)
     (folder / "prompts" / "annotator" / "classify.prompt.md").write_text("broken", "utf-8")
     (folder / "prompts" / "annotator" / "classify_many.prompt.md").unlink()

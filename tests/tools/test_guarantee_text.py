@@ -40,15 +40,32 @@ def test_in_words():
     escalated = {**PROVEN, "of": "accepted", "escalated": 140, "escalated_labels": 138}
     assert guaranteed({"guarantee": escalated}).endswith(
         "at the end. The trusted annotator was asked about 140 of the other texts and gave 138 a "
-        "label; what is left was set apart."
+        "label. What is left was set apart."
     )
     delivered = guaranteed({"guarantee": {**escalated, "of": "delivered"}})
     assert delivered.startswith(
-        "At most 5% of the 1,950 labels that were not in the last audit are wrong"
+        "At most 5% of the 1,950 labels accepted by the guarantee or given by the trusted "
+        "annotator afterwards are wrong"
     )
     told = guaranteed({"guarantee": UNPROVEN})
     assert told.startswith("No guarantee that at most 5% of the labels are wrong: 20 audits are")
     assert "It takes 45 audits without a wrong label" in told
+    one = guaranteed({"guarantee": {**UNPROVEN, "audits": 0, "needed": 1}})
+    assert "It takes 1 audit without" in one
+    lone = guaranteed({"guarantee": {**PROVEN, "accepted": 1}})
+    assert lone.startswith("At most 5% of the 1 label that no trusted annotator has given")
+
+
+def test_where_the_escalation_came_back_short_audits_are_not_blamed():
+    short = {"threshold": None, "why_not": "too few came", "short_of": "labels"}
+    escalated = {"of": "delivered", "escalated": 140, "escalated_labels": 8}
+    assert guaranteed({"guarantee": {**PROVEN, **short, **escalated}}) == (
+        "No guarantee that at most 5% of the labels are wrong: too few came. The trusted annotator "
+        "was asked about 140 of the other texts and gave 8 a label. Labels were kept as they are "
+        "without a guarantee."
+    )
+    told = guaranteed({"guarantee": {**UNPROVEN, "audits": 60, "short_of": "audits"}})
+    assert "It takes 45 audits without a wrong label, and more where some are wrong" in told
 
 
 def test_a_share():

@@ -29,7 +29,7 @@ def told(tmp_path):
 
 
 def words(**changes):
-    return dict(consistency_words({"consistency": [steady("m", **changes)]}))["m"]
+    return dict(consistency_words({"consistency": [steady("m", **changes)]}).annotators)["m"]
 
 
 def test_report_and_card_tell_it_in_sentences(told):
@@ -56,6 +56,30 @@ def test_where_nothing_was_checked_nothing_is_said(told):
             assert HEADING not in text
     only = words(check_order=nothing, check_template=nothing, retested=1)
     assert [sentence.split(" for ")[0] for sentence in only] == ["Its answer stayed the same"]
+
+
+def test_only_what_was_put_again_is_said_to_have_been(told):
+    nothing = asdict(accuracy_interval(0, 0)) | {"confusions": []}
+    none = dict.fromkeys(("check_order", "check_template", "check_retest"), nothing)
+    three = asdict(accuracy_interval(3, 10))
+    for changes, intro in (
+        ({}, "Some questions were put again, on texts drawn at random. What came back"),
+        (
+            {"check_counter": three},
+            "Some questions were put again, on texts drawn at random and on disputed texts after "
+            "an objection to the answer. What came back",
+        ),
+        (
+            none | {"check_counter": three, "retested": 0},
+            "Some questions were put again, on disputed texts after an objection to the answer. ",
+        ),
+        (none | {"retested": 0, "alarms": ["9 of 90 answers are no label"]}, None),
+    ):
+        summary = made_summary() | {"consistency": [steady("m", **changes)]}
+        for text in told(summary):
+            assert HEADING in text
+            assert (intro or HEADING) in text
+            assert ("put again, " in text) == (intro is not None)
 
 
 def test_a_pull_of_the_order_is_told_with_its_proof():

@@ -5,11 +5,18 @@ from doubles.operator_run import HOSTILE, write_run
 
 from labelwright.agents.operator.talk import settle, tell
 from labelwright.tools.ledger import Decision, Ledger
+from labelwright.tools.report import guaranteed
 from labelwright.tools.reviews import Review
 from labelwright.tools.watch import RunReader
 from labelwright.tools.watch.decided import ruled
 from labelwright.tools.watch.feed import feed
 from labelwright.tools.watch.proposals import RUN_KINDS, read_proposals
+
+PROVEN = {
+    "threshold": 0.9, "accepted": 200, "audited": 40, "wrong": 1, "audits": 50, "needed": 45,
+    "why_not": None, "error": 0.05, "of": "delivered", "confidence": 0.9, "tests": 1,
+    "labels": {"estimate": 0.97, "of": 240, "wrong": 1}, "escalated": 140, "escalated_labels": 139,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -69,7 +76,9 @@ def test_every_kind_of_decision_has_its_words(reader, ledger):
             ("sweep", {}, {}),
             ("last_audit", {"items": ["a", "b"]}, {"judge": "ann"}),
             ("rest_escalated", {"items": ["c"]}, {"judge": "ann", "of": 4}),
-            ("guarantee", {"accuracy": 0.9, "texts": 7}, None),
+            ("rest_escalated", {"items": ["c", "d"]}, {"judge": "ann", "of": 2}),
+            ("guarantee", PROVEN, None),
+            ("guarantee", {**PROVEN, "threshold": None, "why_not": "too few"}, "too few"),
             ("applied", {"number": 1, "what": "done"}, {}),
             ("deliver", {"best_round": 2, "labelled_last": {"model": 3}},
              {"stop": {"reason": "cap", "detail": "the cap is reached"}}),
@@ -78,7 +87,7 @@ def test_every_kind_of_decision_has_its_words(reader, ledger):
         10,
     ):  # fmt: skip
         ledger.log.decide(Decision(step, 3, "critic", kind, decision, evidence))
-    assert titles(reader)[-12:] == [
+    assert titles(reader)[-14:] == [
         "9 texts read",
         "Round 3: 2 texts written",
         "Round 3: 1 alarm of the checks",
@@ -87,10 +96,39 @@ def test_every_kind_of_decision_has_its_words(reader, ledger):
         "Sweep of the rest: cheap about 12 texts",
         "Sweep: nothing more is worth its price",
         "Last audit: 2 texts put to ann",
-        "The rest: 1 text put to ann",
+        "1 text that could not be accepted, put to ann",
+        "2 texts that could not be accepted, put to ann",
         "Guarantee",
+        "No guarantee",
         "Proposal 1: done",
         "Labels delivered",
+    ]
+    said = [[line.text for line in message.lines] for message in feed(reader)[0][-6:]]
+    assert said[0] == ["There are 4 such texts; the cap pays for no more of them."]
+    assert said[1] == []
+    (proven,), (unproven,) = said[2:4]
+    # In the words of the report, and no list of figures.
+    assert proven == guaranteed({"guarantee": PROVEN}) != ""
+    assert "139" in proven
+    assert "of: delivered" not in proven
+    assert unproven.startswith("No guarantee that at most 5% of the labels are wrong: too few.")
+
+
+def test_who_is_asked_is_told_in_sentences(reader, ledger):
+    members = [
+        ("a", "drop", [], "broken: 60% of 20 answers are no label"),
+        ("b", "restrict", ["x", "y"], "restricted: it adds nothing elsewhere"),
+        ("m", "admit", [], "back: b, for which it was dropped, is asked no more"),
+        ("n", "drop", [], "dear"),
+    ]
+    names = ("annotator", "action", "labels", "reason")
+    made = {"members": [dict(zip(names, member, strict=True)) for member in members]}
+    ledger.log.decide(Decision(30, 3, "critic", "membership", made, {}))
+    assert [line.text for line in feed(reader)[0][-1].lines] == [
+        "a is asked no more: 60% of 20 answers are no label.",
+        "b is asked only where the label so far is one of x, y: it adds nothing elsewhere.",
+        "m is asked again: b, for which it was dropped, is asked no more.",
+        "n is asked no more: dear.",
     ]
 
 

@@ -89,24 +89,49 @@ def guaranteed(summary: Summary) -> str:
     # Of runs of earlier versions there are none.
     given = found.get("escalated_labels", 0)
     if found["threshold"] is None:
-        return (
-            f"No guarantee that at most {terms} the labels are wrong: {found['why_not']}. It takes "
-            f"{count(found['needed'])} audits without a wrong label, and more where some are wrong "
-            "(ensemble.guarantee.audits). Labels were kept as they are without a guarantee."
-            f"{_escalated(found)}"
-        )
+        told = [
+            f"No guarantee that at most {terms} the labels are wrong: {found['why_not']}.",
+            _audits_wanted(found),
+            _escalated(found),
+            "Labels were kept as they are without a guarantee.",
+        ]
+        return " ".join(part for part in told if part)
     since = found.get("corrected")
     after = ""
     if since:
-        labels = "1 label" if since == 1 else f"{count(since)} labels"
-        after = f" After that test people have corrected {labels}, which makes them only better."
-    whose = f"{count(found['accepted'])} labels that no trusted annotator has given"
+        after = (
+            f" After that test people have corrected {_labels(since)}, which makes them only "
+            "better."
+        )
+    whose = f"{_labels(found['accepted'])} that no trusted annotator has given"
     if found.get("of") == "delivered":
-        whose = f"{count(found['accepted'] + given)} labels that were not in the last audit"
+        whose = (
+            f"{_labels(found['accepted'] + given)} accepted by the guarantee or given by the "
+            "trusted annotator afterwards"
+        )
+    escalated = _escalated(found)
+    apart = (
+        f"{escalated} What is left was set apart." if escalated else "The others were set apart."
+    )
     return (
         f"At most {terms} the {whose} are wrong, with {100 * found['confidence']:g}% confidence, "
-        f"from {count(found['audits'])} audits drawn at random at the end."
-        f"{_escalated(found) or ' The others were set apart.'}{after}"
+        f"from {count(found['audits'])} audits drawn at random at the end. {apart}{after}"
+    )
+
+
+def _labels(n: int) -> str:
+    return "1 label" if n == 1 else f"{count(n)} labels"
+
+
+def _audits_wanted(found: Mapping[str, Any]) -> str:
+    """How many audits it takes, where it is them that were too few; empty elsewhere."""
+    few = "audits" if found["audits"] < found["needed"] else None
+    if found.get("short_of", few) != "audits":
+        return ""
+    audits = "1 audit" if found["needed"] == 1 else f"{count(found['needed'])} audits"
+    return (
+        f"It takes {audits} without a wrong label, and more where some are wrong "
+        "(ensemble.guarantee.audits)."
     )
 
 
@@ -114,15 +139,9 @@ def _escalated(found: Mapping[str, Any]) -> str:
     """What came of the texts that went to the trusted annotator; empty where none did."""
     if not found.get("escalated"):
         return ""
-    texts = (
-        "1 of the other texts"
-        if found["escalated"] == 1
-        else (f"{count(found['escalated'])} of the other texts")
-    )
-    return (
-        f" The trusted annotator was asked about {texts} and gave "
-        f"{count(found['escalated_labels'])} a label; what is left was set apart."
-    )
+    n, given = found["escalated"], count(found["escalated_labels"])
+    texts = "1 of the other texts" if n == 1 else f"{count(n)} of the other texts"
+    return f"The trusted annotator was asked about {texts} and gave {given} a label."
 
 
 def why_stopped(summary: Summary) -> str:

@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from ..stability import FOLLOWS
 
 Figures: TypeAlias = Mapping[str, Any]
 
 
-def consistency_words(summary: Figures) -> list[tuple[str, list[str]]]:
+_RANDOM = ("check_order", "check_template", "check_retest")
+
+
+class Told(NamedTuple):
+    """What is said of all annotators.
+
+    Attributes:
+        intro: Which questions were put again; empty where none was.
+        annotators: (name, sentences) of those that were checked or raised an alarm.
+    """
+
+    intro: str
+    annotators: list[tuple[str, list[str]]]
+
+
+def consistency_words(summary: Figures) -> Told:
     """What is to be said of each annotator.
 
     Args:
         summary: What the run came to; its part ``consistency`` has the figures of each annotator,
             as a record of the ledger has them.
-
-    Returns:
-        (name, sentences), without those that were not checked and raised no alarm.
     """
-    told = [(one["annotator"], _sentences(one)) for one in summary.get("consistency") or []]
-    return [(name, sentences) for name, sentences in told if sentences]
+    of = summary.get("consistency") or []
+    told = [(one["annotator"], _sentences(one)) for one in of]
+    return Told(_intro(of), [(name, sentences) for name, sentences in told if sentences])
+
+
+def _intro(of: Sequence[Figures]) -> str:
+    drawn = any(_checked(one, check) for one in of for check in _RANDOM)
+    objected = any(_checked(one, "check_counter") for one in of)
+    again = [
+        *(["on texts drawn at random"] if drawn else []),
+        *(["on disputed texts after an objection to the answer"] if objected else []),
+    ]
+    if not again:
+        return ""
+    return (
+        f"Some questions were put again, {' and '.join(again)}. What came back is a measurement "
+        "and no vote."
+    )
 
 
 def _sentences(figures: Figures) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..report import guaranteed
 from .corrected import learned_words
 from .reader import RunReader
 from .stop_words import in_plain_words
@@ -158,11 +159,23 @@ def _consistency(made: _Made) -> _Told:
     )
 
 
+_MEMBERS = {
+    "drop": "is asked no more",
+    "restrict": "is asked only where the label so far is one of",
+    "admit": "is asked again",
+}
+_TAGS = frozenset(("broken", "bad", "redundant", "restricted", "back"))
+
+
 def _membership(made: _Made) -> _Told:
     lines = []
     for member in made.decision.get("members", []):
-        labels = f" ({', '.join(member['labels'])})" if member.get("labels") else ""
-        lines.append(f"{member['annotator']}: {member['action']}{labels}. {member['reason']}")
+        action = _MEMBERS.get(member["action"], member["action"])
+        labels = f" {', '.join(member['labels'])}" if member.get("labels") else ""
+        # A reason begins with a word for what was done, which is said already.
+        tag, _, why = str(member["reason"]).partition(": ")
+        reason = why if tag in _TAGS else member["reason"]
+        lines.append(f"{member['annotator']} {action}{labels}: {reason}.")
     return f"Round {made.round_}: who is asked has changed", lines
 
 
@@ -225,16 +238,18 @@ def _last_audit(made: _Made) -> _Told:
 
 def _rest(made: _Made) -> _Told:
     judge = made.evidence.get("judge", "the trusted annotator")
-    asked = many(made.decision["items"] or 0, "text")
+    asked = made.decision["items"] or 0
+    wanted = made.evidence.get("of") or 0
     lines = []
-    if wanted := made.evidence.get("of"):
-        lines.append(f"{wanted:,} texts could not be accepted with the guarantee.")
-    return f"The rest: {asked} put to {judge}", lines
+    if wanted > asked:
+        lines.append(f"There are {wanted:,} such texts; the cap pays for no more of them.")
+    return f"{many(asked, 'text')} that could not be accepted, put to {judge}", lines
 
 
 def _guarantee(made: _Made) -> _Told:
-    return "Guarantee", [f"{name.replace('_', ' ')}: {v}" for name, v in made.decision.items()
-                         if isinstance(v, str | int | float)]  # fmt: skip
+    # As report and card have it.
+    said = guaranteed({"guarantee": made.decision})
+    return "Guarantee" if made.decision["threshold"] is not None else "No guarantee", [said]
 
 
 def _deliver(made: _Made) -> _Told:

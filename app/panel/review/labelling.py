@@ -16,7 +16,7 @@ from ..items.tables import show_table
 from ..plain import LONGEST, escaped, show_text
 from . import keys
 from .keys import QUIET_S
-from .words import BLIND, NOT_BLIND, spoken
+from .words import BLIND, NOT_BLIND, spoken, why_asked
 
 _LARGE = 20
 """Labels from which a field helps to find one."""
@@ -67,7 +67,7 @@ def _text(desk: Desk, reviewer: str, question: Question, token: str) -> None:
         show_text(question.text, _WHOLE if whole else LONGEST)
     if question.doubted:
         st.write(escaped(question.doubted, 300))
-    reasons = [escaped(question.purpose.replace("_", " ")) or "review"]
+    reasons = [escaped(why_asked(question.purpose)) if question.purpose else "review"]
     if question.blind:
         reasons.append(BLIND)
     if desk.log.ever_answered(question.item_id, reviewer):

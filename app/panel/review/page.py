@@ -19,6 +19,7 @@ from .going_on import TROUBLE, WENT_ON, go_on
 from .labelling import ask, chosen, history
 from .others import reviewers
 from .who import ask_name
+from .words import why_asked
 
 _POLL_S, _IDLE_S = 2.0, 4.0
 _VIEWS = ("Questions", "Doubtful labels", "Reviewers")
@@ -115,8 +116,7 @@ def _progress(stands: Queue, asked: int) -> None:
     answered = stands.answered.total()
     parts = [f"{number(answered)} of {number(asked)} answered"]
     parts += [
-        f"{escaped(purpose.replace('_', ' ')) or 'not said why'} "
-        f"{number(stands.answered[purpose])} of {number(n)}"
+        f"{escaped(why_asked(purpose))} {number(stands.answered[purpose])} of {number(n)}"
         for purpose, n in sorted(stands.asked.items())
         if len(stands.asked) > 1
     ]

@@ -338,7 +338,7 @@ def test_a_cap_is_never_passed_with_sixteen_in_flight(server, tmp_path, build, s
         annotator = build(
             ledger, items_per_request=size, concurrency=16, max_output_tokens=64 * size
         )
-        server.script = lambda request: replace(script(request), delay=0.005)
+        server.script = lambda request: replace(script(request), delay=0.03)
         asked = ask(annotator, ledger, many)
         assert server.most_at_once > 1
         assert charged(server) == ledger.balance().committed <= cap

@@ -1,5 +1,6 @@
 """The quote: a range below the cap, with every position priced, and nothing sent."""
 
+import hashlib
 import math
 import socket
 from functools import partial
@@ -248,7 +249,8 @@ def test_copies_count_once_and_bad_rows_are_counted(quote):
 
 
 def test_recorded_votes_are_priced_as_if_asked_now(quote, tmp_path):
-    (tmp_path / "v.csv").write_text("item_id,r\ni1,a\n")
+    first = hashlib.sha256(texts(1)[0].encode()).hexdigest()[:12]
+    (tmp_path / "v.csv").write_text(f"item_id,r\n{first},a\n")
     by_label = {"kind": "recorded", "name": "r", "path": "v.csv", "price": {"per_label": 0.01}}
     line = quote(by_label).lines[0]
     assert line.money == tuple(n * NANO // 100 for n in line.requests)
